@@ -1,0 +1,62 @@
+# The commands of this project; `make` alone lists them.
+# PORT= and STATE_DIR= move the local cloud, so that several can run side by side.
+
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+READY := .venv/ready
+STARTED := $(BIN)/python -m infra.local.cloud
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop reset logs tour test check proof openapi format
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY) ## Start the whole system on this machine, load demo data, show the main job
+	@$(BIN)/python -m infra.local.run
+
+stop: $(READY) ## Stop it; the data stays
+	@$(STARTED) stop
+
+reset: $(READY) ## Stop it and forget the data
+	@$(STARTED) reset
+
+logs: $(READY) ## Follow the logs of its functions
+	@$(STARTED) logs
+
+tour: $(READY) ## Walk the main job again over HTTP
+	@$(BIN)/python -m infra.local.tour
+
+check: $(READY) ## Lint, types, architecture, unit tests: the inner loop
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if ls infra/*.yaml >/dev/null 2>&1; then echo $(BIN)/cfn-lint infra/*.yaml; $(BIN)/cfn-lint infra/*.yaml; fi
+	$(BIN)/pytest tests/unit
+
+test: check ## Everything: the checks, then the system tests on a local cloud of their own
+	$(BIN)/pytest tests --ignore=tests/unit -m "not proof"
+
+proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README
+	$(BIN)/pytest tests -m proof
+
+openapi: $(READY) ## Print the OpenAPI document
+	@$(BIN)/python -m infra.openapi
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+# Made once, and again when a requirement changes. All it says goes to standard error.
+$(READY): requirements.txt requirements-dev.txt
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@echo "installing the tools into .venv (once) ..." >&2
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv >&2 || { echo "A virtual environment could not be made. On Debian: apt install python3-venv" >&2; exit 1; }
+	@{ $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION) \
+		&& $(BIN)/python -m uv pip install -q --python $(BIN)/python -r requirements-dev.txt \
+		|| $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt; } >&2
+	@touch $@

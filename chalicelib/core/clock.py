@@ -1,0 +1,20 @@
+"""The time, for the edges. Rules take it as an argument."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The present time in UTC."""
+    return datetime.now(UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """RFC 3339 in UTC with `Z`, milliseconds kept only where there are any."""
+    moment = moment.astimezone(UTC)
+    precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
+    return moment.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
+
+
+def epoch(moment: datetime) -> int:
+    """Whole seconds since 1970, as DynamoDB's TTL wants them."""
+    return int(moment.timestamp())

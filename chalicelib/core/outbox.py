@@ -1,0 +1,154 @@
+"""The transactional outbox: no event is lost, none is invented.
+
+The event and a marker are written in the transaction of the change itself. After the commit the
+event is published to the `events` queue and its marker deleted; whatever is still marked after
+half a minute (the process died, the queue was away) is published by the sweeper. A consumer may
+therefore see an event twice, never not at all.
+
+    PK institution_id#YYYY-MM-DD   SK evt_…   the event, kept 90 days
+    PK OUTBOX#<0..15>              SK evt_…   the marker, until published
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import PynamoDBException
+
+from chalicelib.core import aws
+from chalicelib.core.clock import epoch
+from chalicelib.core.errors import NotFound
+from chalicelib.core.events import Event
+from chalicelib.core.ids import moment_of
+from chalicelib.core.logs import log
+from chalicelib.core.store import Table, Transaction, table
+
+EVENTS_QUEUE = "events"
+KEPT = timedelta(days=90)
+SHARDS = 16
+_SQS_BATCH = 10
+
+
+class EventItem(Table):
+    """An event, in the partition of its institution and day."""
+
+    class Meta:
+        table_name = table("events")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    institution_id = UnicodeAttribute()
+    type = UnicodeAttribute()
+    body = BinaryAttribute(legacy_encoding=False)
+    request_id = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute()
+
+
+class MarkerItem(Table):
+    """Says that an event may not have been published yet."""
+
+    class Meta:
+        table_name = table("events")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    institution_id = UnicodeAttribute()
+
+
+class EventMessage(BaseModel):
+    """What the `events` queue carries: where the event stands, never what it says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: str
+    institution_id: str
+
+
+def add(transaction: Transaction, *events: Event) -> None:
+    """Store at most ten events with the change that they tell; publish them once that is committed."""
+    markers = [MarkerItem(_shard(e.id), e.id, institution_id=e.institution_id) for e in events]
+    for event, marker in zip(events, markers, strict=True):
+        transaction.put(
+            EventItem(
+                _partition(event.institution_id, event.created_at),
+                event.id,
+                institution_id=event.institution_id,
+                type=event.type,
+                body=event.body,
+                request_id=event.request_id,
+                expires_at=epoch(event.created_at + KEPT),
+            )
+        )
+        transaction.put(marker)
+    if markers:
+        transaction.after(lambda: _publish_or_leave(markers))
+
+
+def event_of(institution_id: str, event_id: str) -> Event:
+    """Raises `NotFound`, also for another institution's event."""
+    created_at = moment_of(event_id)
+    try:
+        item = EventItem.get(_partition(institution_id, created_at), event_id, consistent_read=True)
+    except EventItem.DoesNotExist:
+        raise NotFound("event") from None
+    return Event(item.sk, item.type, item.institution_id, created_at, item.body, item.request_id)
+
+
+def sweep(now: datetime, grace: timedelta) -> int:
+    """Publish what is still marked and older than `grace`. Returns how many events."""
+    swept = 0
+    for shard in range(SHARDS):
+        markers = MarkerItem.query(f"OUTBOX#{shard}", limit=1000, consistent_read=True)
+        due = [marker for marker in markers if moment_of(marker.sk) <= now - grace]
+        for start in range(0, len(due), _SQS_BATCH):
+            publish(due[start : start + _SQS_BATCH])
+        swept += len(due)
+    return swept
+
+
+def publish(markers: Sequence[MarkerItem]) -> None:
+    """Send at most ten events to the queue, then delete the markers of those that it took.
+
+    Dying between the two publishes an event twice, which consumers allow for.
+    """
+    messages = {str(n): marker for n, marker in enumerate(markers)}
+    answer = aws.sqs().send_message_batch(
+        QueueUrl=aws.queue_url(EVENTS_QUEUE),
+        Entries=[
+            {
+                "Id": entry,
+                "MessageBody": EventMessage(
+                    event_id=marker.sk, institution_id=marker.institution_id
+                ).model_dump_json(),
+                "MessageGroupId": marker.institution_id,
+            }
+            for entry, marker in messages.items()
+        ],
+    )
+    for failed in answer.get("Failed", []):
+        log.warning("outbox.not_taken", event_id=messages[failed["Id"]].sk, code=failed.get("Code"))
+    _unmark(messages[taken["Id"]] for taken in answer.get("Successful", []))
+
+
+def _unmark(markers: Iterable[MarkerItem]) -> None:
+    for marker in markers:
+        marker.delete()
+
+
+def _publish_or_leave(markers: Sequence[MarkerItem]) -> None:
+    """The change is committed: a queue that is away must not fail the request, the sweeper comes."""
+    try:
+        publish(markers)
+    except (PynamoDBException, BotoCoreError, ClientError) as error:
+        log.warning("outbox.left_to_sweeper", event_ids=[m.sk for m in markers], error=type(error).__name__)
+
+
+def _partition(institution_id: str, moment: datetime) -> str:
+    return f"{institution_id}#{moment:%Y-%m-%d}"
+
+
+def _shard(event_id: str) -> str:
+    return f"OUTBOX#{zlib.crc32(event_id.encode()) % SHARDS}"

@@ -1,0 +1,84 @@
+"""Configuration: environment variables, read once, checked as a whole.
+
+`Settings` is the source of the README's table. Nothing else reads `os.environ`.
+"""
+
+import os
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """What a stage may set. A field's name in upper case is the variable's name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stage: Literal["local", "dev", "staging", "prod"] = Field(
+        "local", description="Names every table, queue and key; `local` also allows loopback webhooks."
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+[^?#]*[^/?#]$",
+        description="Base of absolute links. Unset: taken from the request, stage path included.",
+    )
+    exports_bucket: str | None = Field(
+        None, description="Bucket of export files. Unset: `talktiko-<stage>-exports`."
+    )
+    webhook_retry_schedule: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=3600)], ...], BeforeValidator(_split)
+    ] = Field((60, 300, 1500), max_length=10, description="Seconds before each retry, ±20 % jitter.")
+    outbox_grace_seconds: int = Field(
+        30, ge=0, le=3600, description="Age at which the sweeper publishes an event that is still marked."
+    )
+    public_rate_limit: int = Field(
+        100, ge=1, description="Unauthenticated requests per minute and client address."
+    )
+    sign_in_limit: int = Field(10, ge=1, description="Sign-ins per 15 minutes, account and client address.")
+    sign_in_address_limit: int = Field(100, ge=1, description="Sign-ins per 15 minutes and client address.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+
+    def table(self, name: str) -> str:
+        return f"talktiko-{self.stage}-{name}"
+
+    def queue(self, name: str) -> str:
+        return f"talktiko-{self.stage}-{name}"
+
+    @property
+    def secrets_key(self) -> str:
+        """The KMS key that seals secrets at rest."""
+        return f"alias/talktiko-{self.stage}-secrets"
+
+    @property
+    def cursor_key(self) -> str:
+        """The KMS HMAC key from which cursors' signing key is derived."""
+        return f"alias/talktiko-{self.stage}-cursors"
+
+    @property
+    def bucket(self) -> str:
+        return self.exports_bucket or f"talktiko-{self.stage}-exports"
+
+    @property
+    def loopback_allowed(self) -> bool:
+        """Webhooks to this very machine: only on a laptop."""
+        return self.stage == "local"
+
+
+class Misconfigured(Exception):
+    """The environment does not make a valid configuration; the message lists every fault."""
+
+
+@cache
+def settings() -> Settings:
+    """The configuration of this process. Raises `Misconfigured` with all faults at once."""
+    given = {name: os.environ[name.upper()] for name in Settings.model_fields if os.environ.get(name.upper())}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        faults = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise Misconfigured(faults) from error

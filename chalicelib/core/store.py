@@ -1,0 +1,171 @@
+"""DynamoDB: one connection for all tables, and writes that happen together or not at all."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+from pynamodb.connection import Connection
+from pynamodb.connection.table import TableConnection
+from pynamodb.exceptions import CancellationReason, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.core.errors import Conflict
+from chalicelib.core.settings import settings
+
+RawItem = Mapping[str, Mapping[str, Any]]
+Refusal = Exception | Callable[[RawItem], Exception]
+"""What a failed condition means: an error, or a function from the item that stood in the way to one."""
+
+_TRIES = 5
+_ACTIONS_AT_MOST = 100  # TransactWriteItems
+
+
+def table(name: str) -> str:
+    """The full name of this stage's table."""
+    return settings().table(name)
+
+
+@cache
+def connection() -> Connection:
+    """The one connection that all models share: a client of its own for each would cost 70 ms apiece."""
+    return Connection(
+        connect_timeout_seconds=3, read_timeout_seconds=10, max_retry_attempts=2, max_pool_connections=50
+    )
+
+
+class Table(Model):
+    """A PynamoDB model on the shared connection."""
+
+    class Meta:
+        table_name: ClassVar[str] = ""
+
+    @classmethod
+    def _get_connection(cls) -> TableConnection:
+        own = super()._get_connection()
+        shared = connection()
+        if own.connection is not shared:
+            if own.table_name not in shared._tables:
+                shared.add_meta_table(own.get_meta_table())
+            own.connection = shared
+        return own
+
+
+class Stale(Exception):
+    """What was read has changed since: read again, decide again."""
+
+
+class Transaction:
+    """Writes collected by services and committed once, by whoever began it.
+
+    An error that a failed condition stands for is raised by `commit`, where nothing has been written.
+    `after` runs once the writes are durable; it must not raise for what can be made good later.
+    """
+
+    def __init__(self) -> None:
+        self._write = TransactWrite(connection=connection())
+        self._checks: list[Refusal] = []
+        self._deletes: list[Refusal] = []
+        self._puts: list[Refusal] = []
+        self._updates: list[Refusal] = []
+        self._first: list[Refusal] = []
+        self._after: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._checks) + len(self._deletes) + len(self._puts) + len(self._updates)
+
+    def put(
+        self,
+        item: Model,
+        condition: Condition | None = None,
+        refused: Refusal | None = None,
+        *,
+        foremost: bool = False,
+    ) -> None:
+        """Write the whole item. `foremost`: where several conditions fail, this refusal is raised."""
+        self._write.save(
+            item, condition=condition, return_values="ALL_OLD" if condition is not None else None
+        )
+        self._puts.append(refused or Stale())
+        if foremost and refused is not None:
+            self._first.append(refused)
+
+    def update(
+        self,
+        item: Model,
+        actions: list[Action],
+        condition: Condition | None = None,
+        refused: Refusal | None = None,
+    ) -> None:
+        self._write.update(
+            item,
+            actions=actions,
+            condition=condition,
+            return_values="ALL_OLD" if condition is not None else None,
+        )
+        self._updates.append(refused or Stale())
+
+    def delete(self, item: Model, condition: Condition | None = None, refused: Refusal | None = None) -> None:
+        self._write.delete(item, condition=condition)
+        self._deletes.append(refused or Stale())
+
+    def check(
+        self,
+        model: type[Model],
+        hash_key: str,
+        range_key: str | None,
+        condition: Condition,
+        refused: Refusal,
+    ) -> None:
+        """Commit only if an item that is not written here satisfies `condition`."""
+        self._write.condition_check(model, hash_key, range_key, condition=condition)
+        self._checks.append(refused)
+
+    def after(self, step: Callable[[], None]) -> None:
+        """Run `step` once the commit has succeeded."""
+        self._after.append(step)
+
+    def commit(self) -> None:
+        """Write everything, or raise the refusal of the first condition that failed.
+
+        Raises `Conflict` (409, with `Retry-After`) when other writers do not stop getting in the way.
+        """
+        if len(self):
+            if len(self) > _ACTIONS_AT_MOST:
+                raise ValueError(f"{len(self)} actions in one transaction, {_ACTIONS_AT_MOST} are possible")
+            self._commit_with_retries()
+        for step in self._after:
+            step()
+
+    def _commit_with_retries(self) -> None:
+        for attempt in range(_TRIES):
+            try:
+                self._write._commit()
+            except TransactWriteError as error:
+                reasons = error.cancellation_reasons
+                refusal = self._refusal(reasons)
+                if refusal is not None:
+                    raise refusal from error
+                if not any(reason and reason.code == "TransactionConflict" for reason in reasons):
+                    raise
+                time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 (jitter)
+            else:
+                return
+        raise Conflict("Other requests keep changing the same records.", retry_after=1)
+
+    def _refusal(self, reasons: list[CancellationReason | None]) -> Exception | None:
+        """The error for what failed; positions are in the order in which PynamoDB sends the actions."""
+        refusals = [*self._checks, *self._deletes, *self._puts, *self._updates]
+        failed = [
+            (refusal, reason)
+            for refusal, reason in zip(refusals, reasons, strict=False)
+            if reason is not None and reason.code == "ConditionalCheckFailed"
+        ]
+        failed.sort(key=lambda pair: pair[0] not in self._first)
+        for refusal, reason in failed:
+            return refusal if isinstance(refusal, Exception) else refusal(reason.raw_item or {})
+        return None

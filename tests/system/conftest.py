@@ -1,0 +1,81 @@
+"""A local cloud of the tests' own: other port, other state, the real templates and package."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.cloud import REPOSITORY, Cloud, free_port, reset
+from infra.local.run import up
+
+STATES = REPOSITORY / ".local" / "test"
+FAST_RETRIES = {"WEBHOOK_RETRY_SCHEDULE": "1,2,4"}
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """The deployed system as a client and an operator see it."""
+
+    cloud: Cloud
+    facts: dict[str, Any]
+
+    @property
+    def base_url(self) -> str:
+        return self.cloud.base_url
+
+    @property
+    def endpoint_url(self) -> str:
+        return self.cloud.endpoint_url
+
+    @property
+    def accounts(self) -> list[dict[str, str]]:
+        accounts: list[dict[str, str]] = self.facts["accounts"]
+        return accounts
+
+    def client(self, service: str) -> Any:
+        return self.cloud.client(service)
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _clear_abandoned() -> None:
+    """Stop and remove the clouds of test runs that were killed before they could."""
+    for state in STATES.glob("*/*"):
+        if not _is_alive(state.parent.name):
+            reset(Cloud(state, port=0))
+    for run in STATES.glob("*"):
+        if not _is_alive(run.name):
+            shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def states() -> Iterator[Path]:
+    """Where this test run's clouds keep their state."""
+    _clear_abandoned()
+    folder = STATES / str(os.getpid())
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def local_cloud(states: Path) -> Iterator[LocalCloud]:
+    """The whole system, deployed with demo data and a fast retry schedule."""
+    cloud = Cloud(states / "system", free_port())
+    cloud.state.mkdir()
+    try:
+        yield LocalCloud(cloud, up(cloud, FAST_RETRIES))
+    finally:
+        reset(cloud)
