@@ -38,7 +38,6 @@ from chalicelib.catalogue.items import (
     OrderingKey,
     TranslationContent,
     TranslationKey,
-    TypedAnswer,
 )
 from chalicelib.core.errors import Invalid
 from chalicelib.learning import text
@@ -62,15 +61,15 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     code: FeedbackCode = Field(examples=["missing_accent"])
-    message: str = Field(max_length=5000, examples=["Mind the accent: días, not dias."])
+    message: str = Field(max_length=13_000, examples=["Mind the accent: días, not dias."])
     at: str | None = Field(
         default=None,
         max_length=16,
         description="Which part it is about: the number of the gap (from 0), or the id of the option",
         examples=["0"],
     )
-    expected: str | None = Field(default=None, max_length=2000, examples=["días"])
-    given: str | None = Field(default=None, max_length=2000, examples=["dias"])
+    expected: str | None = Field(default=None, max_length=6000, examples=["días"])
+    given: str | None = Field(default=None, max_length=6000, examples=["dias"])
 
 
 class Grade(BaseModel):
@@ -88,7 +87,7 @@ class Grade(BaseModel):
 
 
 def grade(content: Content, key: Key, answer: object) -> Grade:
-    """Grade an answer, given as parsed JSON. Raises Invalid when it has not the shape of this item's answers."""
+    """Grade an answer, given as parsed JSON. Raises Invalid when its shape is not this item's."""
     match content, key:
         case MultipleChoiceContent(), MultipleChoiceKey():
             graded = _grade_choice(content, key, answer)
@@ -374,13 +373,15 @@ def _grade_cloze(content: ClozeContent, key: ClozeKey, answer: object) -> Grade:
     )
     compared = [text.nearest(entry, gap, known) for entry, gap in zip(given, key.gaps, strict=True)]
     score = sum((_typed_score(gap) for gap in compared), Fraction(0)) / len(compared)
-    told = [entry for number, gap in enumerate(compared) for entry in _gap_feedback(number, gap)]
+    told = [
+        entry for number, gap in enumerate(compared) for entry in _gap_feedback(number, gap, given[number])
+    ]
     return _graded(score, told, [gap.expected for gap in compared], near=all(gap.near for gap in compared))
 
 
-def _gap_feedback(number: int, gap: Comparison) -> list[Feedback]:
+def _gap_feedback(number: int, gap: Comparison, given: str) -> list[Feedback]:
     if gap.same:
-        return [_right(str(number), gap.expected)]
+        return [_right(str(number), given)]
     return [_typed_feedback(difference, str(number)) for difference in gap.differences]
 
 
@@ -407,10 +408,3 @@ def _grade_dictation(key: DictationKey, answer: object) -> Grade:
 def _dictation_score(compared: Comparison) -> Fraction:
     whole = text.WRONG * len(text.words(compared.expected))
     return max(Fraction(0), 1 - Fraction(compared.cost, whole))
-
-
-def rules_of(key: Key) -> tuple[TypedAnswer, ...]:
-    """The typed answers that a key grades by; none where the learner only picks."""
-    if isinstance(key, ClozeKey):
-        return key.gaps
-    return (key,) if isinstance(key, TypedAnswer) else ()

@@ -315,26 +315,30 @@ def reset(cloud: Cloud) -> None:
 
 
 def log_groups(cloud: Cloud) -> list[str]:
-    """The log groups of the functions."""
-    pages = (
-        cloud.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/")
-    )
-    return [group["logGroupName"] for page in pages for group in page["logGroups"]]
+    """The log groups of the functions, written to or not yet."""
+    pages = cloud.client("lambda").get_paginator("list_functions").paginate()
+    return sorted(f"/aws/lambda/{found['FunctionName']}" for page in pages for found in page["Functions"])
 
 
 def _is_noise(message: str) -> bool:
     return message.startswith(("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START"))
 
 
+def _events(cloud: Cloud, group: str, since: int) -> list[dict[str, Any]]:
+    logs = cloud.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since)
+    try:
+        return [event for page in pages for event in page["events"] if not _is_noise(event["message"])]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+
+
 def _lines(cloud: Cloud, since: int) -> list[tuple[int, str, str]]:
     """(milliseconds, function, message) of everything logged since then, in order."""
-    pages = cloud.client("logs").get_paginator("filter_log_events")
     return sorted(
         (event["timestamp"], group.removeprefix("/aws/lambda/"), event["message"].rstrip())
         for group in log_groups(cloud)
-        for page in pages.paginate(logGroupName=group, startTime=since)
-        for event in page["events"]
-        if not _is_noise(event["message"])
+        for event in _events(cloud, group, since)
     )
 
 

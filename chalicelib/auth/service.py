@@ -1,0 +1,202 @@
+"""Accounts and tokens: sign-up, sign-in, and what a token may be."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from chalicelib.auth import models
+from chalicelib.core import limits
+from chalicelib.core.abilities import EVERYTHING
+from chalicelib.core.clock import epoch
+from chalicelib.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from chalicelib.core.ids import new_id
+from chalicelib.core.settings import settings
+from chalicelib.core.store import Transaction
+from chalicelib.core.tokens import Principal, TokenItem, mint
+from chalicelib.institutions import service as institutions
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+TOKEN_LIFE = timedelta(days=365)
+_THROTTLE_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class User:
+    id: str
+    email: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A new token, its text shown this once."""
+
+    token: str
+    item: TokenItem
+
+
+class EmailTaken(Invalid):
+    def __init__(self) -> None:
+        super().__init__({"email": ["has an account already"]})
+
+
+class WrongCredentials(Unauthenticated):
+    """The same for an unknown e-mail and a wrong password."""
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is wrong.")
+
+
+class TooManyTokens(Conflict):
+    def __init__(self) -> None:
+        super().__init__(f"A member holds at most {institutions.TOKENS_AT_MOST} tokens; revoke one first.")
+
+
+def sign_up(
+    transaction: Transaction, *, email: str, password: str, name: str, now: datetime
+) -> tuple[User, institutions.Member]:
+    """A new account, a learner of the public institution. Raises `EmailTaken`, at the commit too."""
+    if models.user_by_email(email) is not None:
+        raise EmailTaken
+    user_id = new_id("usr", now)
+    transaction.put(
+        models.EmailItem(models.email_key(email), user_id=user_id),
+        models.EmailItem.pk.does_not_exist(),
+        EmailTaken(),
+    )
+    transaction.put(
+        models.UserItem(
+            user_id,
+            email=email.strip(),
+            name=name,
+            password_hash=_hasher().hash(password),
+            created_at=epoch(now),
+        )
+    )
+    return User(user_id, email.strip(), name), institutions.join_public(transaction, user_id, now)
+
+
+def check_password(*, email: str, password: str, address: str, now: datetime) -> User:
+    """Who signs in. One Argon2 verification on either path, so that both take the same time.
+
+    Raises `RateLimited` when the account or the address has tried too often, `WrongCredentials`.
+    """
+    known = hashlib.sha256(f"{models.email_key(email)}@{address}".encode()).hexdigest()
+    for key, limit in (
+        (f"sign-in#{address}", settings().sign_in_address_limit),
+        (f"sign-in#{known}", settings().sign_in_limit),
+    ):
+        limits.take(key, limit=limit, window_seconds=_THROTTLE_SECONDS, now=now)
+    user = models.user_by_email(email)
+    if not _verified(user.password_hash if user else _decoy(), password) or user is None:
+        raise WrongCredentials
+    return User(user.pk, user.email, user.name)
+
+
+def member_signing_in(user: User, institution_id: str | None) -> institutions.Member:
+    """The membership to act for. Raises `WrongCredentials` where there is none: none is disclosed."""
+    try:
+        return institutions.member_of_user(user.id, institution_id)
+    except NotFound:
+        raise WrongCredentials from None
+
+
+def issue(
+    transaction: Transaction,
+    member: institutions.Member,
+    *,
+    name: str,
+    granted: list[str],
+    kind: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> Issued:
+    """A new token for the member. Raises `TooManyTokens`."""
+    token_id = new_id("tok", now)
+    token, secret_hash = mint(token_id)
+    item = TokenItem(
+        token_id,
+        secret_hash=secret_hash,
+        kind=kind,
+        name=name,
+        institution_id=member.institution_id,
+        member_id=member.id,
+        user_id=member.user_id,
+        role=member.role.value,
+        abilities=granted,
+        per_minute=member.per_minute,
+        created_at=epoch(now),
+        expires_at=epoch(expires_at or now + TOKEN_LIFE),
+    )
+    transaction.put(item)
+    institutions.hold_token(transaction, member, token_id, TooManyTokens())
+    return Issued(token, item)
+
+
+def create_token(
+    transaction: Transaction,
+    caller: Principal,
+    *,
+    name: str,
+    granted: list[str],
+    expires_at: datetime | None,
+    now: datetime,
+) -> Issued:
+    """A token no wider than the caller's. Raises `Invalid`, `TooManyTokens`."""
+    wider = [a for a in granted if a not in caller.abilities and not (a == EVERYTHING in caller.granted)]
+    if wider:
+        raise Invalid({"abilities": [f"this token cannot grant {ability}" for ability in wider]})
+    if expires_at is not None and not now < expires_at <= now + TOKEN_LIFE:
+        raise Invalid({"expires_at": ["must be in the future, at most a year ahead"]})
+    member = institutions.member(caller.institution_id, caller.member_id)
+    return issue(transaction, member, name=name, granted=granted, kind="api", now=now, expires_at=expires_at)
+
+
+def user_of(caller: Principal) -> User:
+    item = models.user_of(caller.user_id)
+    return User(item.pk, item.email, item.name)
+
+
+def tokens_of(caller: Principal, now: datetime) -> list[TokenItem]:
+    """The caller's living tokens, newest first."""
+    member = institutions.member(caller.institution_id, caller.member_id)
+    return [item for item in models.tokens_of(member.token_ids) if item.expires_at > epoch(now)]
+
+
+def revoke(transaction: Transaction, caller: Principal, token_id: str) -> None:
+    """End one of the caller's tokens. Raises `NotFound`, also for anyone else's."""
+    if token_id not in institutions.member(caller.institution_id, caller.member_id).token_ids:
+        raise NotFound("token")
+    transaction.delete(TokenItem(token_id), TokenItem.token_id.exists(), NotFound("token"))
+    institutions.release_token(transaction, caller.institution_id, caller.member_id, token_id)
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+@cache
+def _hasher() -> "PasswordHasher":
+    """Argon2id, imported only where passwords are: its native part costs a cold start."""
+    from argon2 import PasswordHasher
+
+    return PasswordHasher()
+
+
+@cache
+def _decoy() -> str:
+    """A hash that stands in for an unknown user's."""
+    return _hasher().hash("nobody's password")
+
+
+def _verified(password_hash: str, password: str) -> bool:
+    from argon2.exceptions import VerificationError
+
+    try:
+        return _hasher().verify(password_hash, password)
+    except VerificationError:
+        return False

@@ -1,0 +1,64 @@
+"""JSON bodies read strictly: what two parsers could read differently is refused."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.core import problems
+from chalicelib.core.errors import Malformed, TooLarge, UnsupportedType
+
+LIMIT = 1024 * 1024
+_B = TypeVar("_B", bound=BaseModel)
+
+
+def read(model: type[_B], raw: bytes, content_type: str | None) -> _B:
+    """The body as `model`.
+
+    Raises `TooLarge` over 1 MiB, `UnsupportedType` for what is not JSON, `Malformed` for broken
+    JSON, duplicate keys, NUL, lone surrogates and numbers no double can hold, `Invalid` naming
+    each field that breaks a rule.
+    """
+    if len(raw) > LIMIT:
+        raise TooLarge(LIMIT)
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedType
+    _check(raw)
+    try:
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        raise problems.of_validation(error, "body") from error
+
+
+def _check(raw: bytes) -> None:
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant)
+        if "\\u" in text:  # only an escape can smuggle in what the encoding forbids
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except Malformed:
+        raise
+    except (ValueError, RecursionError):
+        raise Malformed("The body is not valid JSON.") from None
+    if "\\u0000" in text:
+        raise Malformed("The body contains a NUL character.")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed("The body names a field twice.")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise Malformed("The body contains a number that is out of range.")
+    return number
+
+
+def _no_constant(text: str) -> float:
+    raise Malformed(f"{text} is not JSON.")

@@ -1,0 +1,381 @@
+"""HTTP: one declaration per endpoint, from which routing and the OpenAPI document both come.
+
+    @endpoint(api, "POST", "/api/integrations/tokens", abilities=["tokens:write"],
+              body=TokenCreate, returns=TokenCreated, status=201, idempotent=True, secret=True)
+    def create_token(call: Call, body: TokenCreate) -> TokenCreated: ...
+
+A view adds writes to `call.transaction`; they are committed once it has returned, together with the
+Idempotency-Key record. A view whose reads proved stale is run again. Only this module knows status
+codes, headers and Chalice's request.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from urllib.parse import quote
+
+from chalice.app import Blueprint, Chalice, Request, Response
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from chalicelib.core import bodies, clock, limits, problems
+from chalicelib.core.abilities import Ability
+from chalicelib.core.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+)
+from chalicelib.core.idempotency import IdempotentRequest, Replay
+from chalicelib.core.logs import log
+from chalicelib.core.settings import settings
+from chalicelib.core.store import Stale, Transaction
+from chalicelib.core.tokens import Allowance, Principal, Refused, admit
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_TRIES = 5
+_PATH_PARAMETER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+B = TypeVar("B", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel | None)
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is declared of one endpoint."""
+
+    method: Method
+    path: str
+    view: Callable[..., BaseModel | None]
+    abilities: tuple[Ability, ...] | None
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    returns: type[BaseModel] | None
+    status: int
+    idempotent: bool
+    secret: bool
+
+
+ENDPOINTS: list[Endpoint] = []
+
+
+@dataclass
+class Call:
+    """One request, as a view sees it."""
+
+    now: datetime
+    request_id: str
+    address: str
+    base_url: str
+    principal: Principal | None = None
+    transaction: Transaction = field(default_factory=Transaction)
+
+    @property
+    def caller(self) -> Principal:
+        """Who calls. Only where the endpoint asks for a token."""
+        if self.principal is None:
+            raise TypeError("this endpoint is declared public")
+        return self.principal
+
+
+@overload
+def endpoint(
+    api: Blueprint,
+    method: Method,
+    path: str,
+    *,
+    abilities: Sequence[Ability] | None,
+    body: type[B],
+    returns: type[R],
+    status: int = 200,
+    idempotent: bool = False,
+    secret: bool = False,
+) -> Callable[[Callable[Concatenate[Call, B, P], R]], Callable[Concatenate[Call, B, P], R]]: ...
+@overload
+def endpoint(
+    api: Blueprint,
+    method: Method,
+    path: str,
+    *,
+    abilities: Sequence[Ability] | None,
+    query: type[B],
+    returns: type[R],
+    status: int = 200,
+    idempotent: bool = False,
+    secret: bool = False,
+) -> Callable[[Callable[Concatenate[Call, B, P], R]], Callable[Concatenate[Call, B, P], R]]: ...
+@overload
+def endpoint(
+    api: Blueprint,
+    method: Method,
+    path: str,
+    *,
+    abilities: Sequence[Ability] | None,
+    returns: type[R],
+    status: int = 200,
+    idempotent: bool = False,
+    secret: bool = False,
+) -> Callable[[Callable[Concatenate[Call, P], R]], Callable[Concatenate[Call, P], R]]: ...
+@overload
+def endpoint(
+    api: Blueprint,
+    method: Method,
+    path: str,
+    *,
+    abilities: Sequence[Ability] | None,
+    status: int,
+) -> Callable[[Callable[Concatenate[Call, P], None]], Callable[Concatenate[Call, P], None]]: ...
+def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
+    api: Blueprint,
+    method: Method,
+    path: str,
+    *,
+    abilities: Sequence[Ability] | None,
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    returns: type[Any] | None = None,
+    status: int = 200,
+    idempotent: bool = False,
+    secret: bool = False,
+) -> Callable[..., Any]:
+    """Declare an endpoint. `abilities=None` makes it public; `[]` asks for any valid token.
+
+    `secret`: the answer shows one, so a copy kept for its Idempotency-Key is sealed.
+    """
+
+    def declare(view: Callable[..., Any]) -> Callable[..., Any]:
+        asked = None if abilities is None else tuple(abilities)
+        declared = Endpoint(method, path, view, asked, body, query, returns, status, idempotent, secret)
+        ENDPOINTS.append(declared)
+
+        def handle(**parameters: str) -> Response:
+            return _Exchange(_request(api), declared, parameters).response()
+
+        handle.__name__ = view.__name__
+        api.route(path, methods=[method], content_types=[], name=view.__name__)(handle)
+        return view
+
+    return declare
+
+
+def complete(app: Chalice) -> None:
+    """Answer what is not declared: 405 with `Allow` for other methods, 404 for other paths.
+
+    The gateway would answer these in its own words, and cannot tell them apart.
+    """
+    for path, entries in list(app.routes.items()):
+        allow = sorted(entries)
+        for method in METHODS:
+            if method not in entries:
+                app.route(path, methods=[method], content_types=[], name="refuse_method")(
+                    _refusing(app, MethodNotAllowed(allow))
+                )
+    for path in ("/", "/{proxy+}"):
+        if path not in app.routes:
+            app.route(path, methods=list(METHODS), content_types=[], name="refuse_path")(
+                _refusing(app, NotFound("path"))
+            )
+
+
+def _refusing(app: Chalice, error: DomainError) -> Callable[..., Response]:
+    def refuse(**_: str) -> Response:
+        exchange = _Exchange(_request(app), None, {})
+        return exchange.refusal(error)
+
+    return refuse
+
+
+def _request(api: Blueprint | Chalice) -> Request:
+    request = api.current_request
+    if request is None:
+        raise TypeError("no request is being handled")
+    return request
+
+
+class _Exchange:
+    """One request and the answer to it."""
+
+    def __init__(self, request: Request, declared: Endpoint | None, parameters: Mapping[str, str]) -> None:
+        self.request = request
+        self.declared = declared
+        self.parameters = parameters
+        self.started = time.perf_counter()
+        self.now = clock.now()
+        self.context: Mapping[str, Any] = request.context
+        self.request_id = str(self.context["requestId"])
+        self.raw_path = str(request.to_original_event()["path"])
+        self.path = quote(self.raw_path, safe="/%-_.~")
+        self.principal: Principal | None = None
+        self.allowance: Allowance | None = None
+
+    def response(self) -> Response:
+        try:
+            status, body = self._answer()
+            return self._respond(status, body, "application/json")
+        except Replay as replay:
+            return self._respond(
+                replay.status, replay.answer, "application/json", {"Idempotent-Replayed": "true"}
+            )
+        except Refused as refused:
+            self.allowance = refused.allowance
+            return self.refusal(refused.error)
+        except DomainError as error:
+            return self.refusal(error)
+        except Exception:
+            log.exception("http.failed", request_id=self.request_id, path=self._route())
+            body = problems.unexpected(instance=self.path, request_id=self.request_id)
+            return self._respond(500, body, problems.MEDIA_TYPE)
+
+    def refusal(self, error: DomainError) -> Response:
+        body = problems.document(error, instance=self.path, request_id=self.request_id)
+        return self._respond(error.status, body, problems.MEDIA_TYPE, error.headers())
+
+    def _answer(self) -> tuple[int, bytes]:
+        declared = self._declared()
+        self._admit(declared)
+        if not all(_PATH_PARAMETER.fullmatch(value) for value in self.parameters.values()):
+            raise NotFound
+        given = self._given(declared)
+        idempotent = self._idempotent(declared)
+        try:
+            return self._run(declared, given, idempotent)
+        except DomainError:
+            earlier = idempotent.earlier(self.now) if idempotent else None
+            if earlier is not None:
+                raise earlier from None
+            raise
+
+    def _admit(self, declared: Endpoint) -> None:
+        if declared.abilities is None:
+            limit = settings().public_rate_limit
+            left = limits.take(f"address#{self._address()}", limit=limit, window_seconds=60, now=self.now)
+            self.allowance = Allowance(limit, left, (clock.epoch(self.now) // 60 + 1) * 60)
+            return
+        scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated
+        self.principal, self.allowance = admit(token.strip(), self.now)
+        for ability in declared.abilities:
+            if ability not in self.principal.abilities:
+                raise Forbidden(ability)
+
+    def _given(self, declared: Endpoint) -> tuple[BaseModel, ...]:
+        """The validated body or query, if the endpoint declares one."""
+        query = dict(self.request.query_params or {})
+        if declared.body is not None:
+            self._no_query(query)
+            return (bodies.read(declared.body, self._raw_body(), self.request.headers.get("content-type")),)
+        if declared.query is None:
+            self._no_query(query)
+            return ()
+        try:
+            return (declared.query.model_validate(query),)
+        except ValidationError as error:
+            raise problems.of_validation(error, "query") from error
+
+    @staticmethod
+    def _no_query(query: Mapping[str, str]) -> None:
+        if query:
+            raise Invalid({name: ["is not a parameter of this path"] for name in query})
+
+    def _idempotent(self, declared: Endpoint) -> IdempotentRequest | None:
+        key = self.request.headers.get("idempotency-key")
+        if key is None or not declared.idempotent or self.principal is None:
+            return None
+        return IdempotentRequest.of(
+            key,
+            institution_id=self.principal.institution_id,
+            method=declared.method,
+            path=self.path,
+            body=self._raw_body(),
+        )
+
+    def _run(
+        self, declared: Endpoint, given: tuple[BaseModel, ...], idempotent: IdempotentRequest | None
+    ) -> tuple[int, bytes]:
+        for _ in range(_TRIES):
+            call = Call(self.now, self.request_id, self._address(), self._base_url(), self.principal)
+            body = _rendered(declared.view(call, *given, **self.parameters))
+            if idempotent is not None:
+                idempotent.remember(
+                    call.transaction,
+                    status=declared.status,
+                    answer=body,
+                    secret=declared.secret,
+                    now=self.now,
+                )
+            try:
+                call.transaction.commit()
+            except Stale:
+                continue
+            return declared.status, body
+        raise Conflict("Other requests keep changing the same records.", retry_after=1)
+
+    def _respond(
+        self, status: int, body: bytes, media_type: str, extra: Mapping[str, str] | None = None
+    ) -> Response:
+        headers: dict[str, str] = {
+            "Content-Type": media_type,
+            "X-Request-Id": self.request_id,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store",
+            **(extra or {}),
+        }
+        if self.allowance is not None:
+            headers["X-RateLimit-Limit"] = str(self.allowance.limit)
+            headers["X-RateLimit-Remaining"] = str(self.allowance.remaining)
+            headers["X-RateLimit-Reset"] = str(self.allowance.reset)
+        self._log(status)
+        return Response(body=body.decode(), status_code=status, headers=dict(headers))
+
+    def _log(self, status: int) -> None:
+        principal = self.principal
+        log.info(
+            "http.request",
+            request_id=self.request_id,
+            method=self.request.method,
+            path=self._route(),
+            status=status,
+            duration_ms=round((time.perf_counter() - self.started) * 1000, 1),
+            token_id=principal.token_id if principal else None,
+            institution_id=principal.institution_id if principal else None,
+        )
+
+    def _declared(self) -> Endpoint:
+        if self.declared is None:
+            raise TypeError("nothing is declared here")
+        return self.declared
+
+    def _route(self) -> str:
+        return self.declared.path if self.declared else str(self.context.get("resourcePath"))
+
+    def _address(self) -> str:
+        """The client's address as the gateway saw it, never as a header claims it."""
+        return str(self.context["identity"]["sourceIp"])
+
+    def _raw_body(self) -> bytes:
+        raw = self.request.raw_body
+        return raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+
+    def _base_url(self) -> str:
+        """Scheme, host and stage under which the client reaches us."""
+        configured = settings().public_url
+        if configured is not None:
+            return configured
+        prefix = str(self.context.get("path", "")).removesuffix(self.raw_path)
+        return f"https://{self.context.get('domainName')}{prefix}"
+
+
+def _rendered(result: BaseModel | None) -> bytes:
+    return b"" if result is None else to_json({"data": result.model_dump(mode="json")})
+
+
+__all__ = ["ENDPOINTS", "Call", "Endpoint", "complete", "endpoint"]

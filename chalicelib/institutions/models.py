@@ -1,0 +1,70 @@
+"""Institutions and their members.
+
+PK ins_…         SK META     the institution: name, plan
+PK ins_…         SK mem_…    a member: user, role, status, time zone, the ids of its tokens
+PK USER#usr_…    SK ins_…    which member a user is in an institution
+"""
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+
+from chalicelib.core.errors import NotFound
+from chalicelib.core.store import Table, table
+
+
+class InstitutionItem(Table):
+    class Meta:
+        table_name = table("institutions")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default="META")
+    name = UnicodeAttribute()
+    plan = UnicodeAttribute()
+    per_minute = NumberAttribute()
+    created_at = NumberAttribute()
+
+
+class MemberItem(Table):
+    class Meta:
+        table_name = table("institutions")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    user_id = UnicodeAttribute()
+    role = UnicodeAttribute()
+    status = UnicodeAttribute()
+    time_zone = UnicodeAttribute(null=True)
+    token_ids = UnicodeSetAttribute(null=True)
+    created_at = NumberAttribute()
+
+
+class MembershipItem(Table):
+    class Meta:
+        table_name = table("institutions")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    member_id = UnicodeAttribute()
+
+
+def institution_of(institution_id: str) -> InstitutionItem:
+    """Raises `NotFound`."""
+    try:
+        return InstitutionItem.get(institution_id, "META")
+    except InstitutionItem.DoesNotExist:
+        raise NotFound("institution") from None
+
+
+def member_of(institution_id: str, member_id: str) -> MemberItem:
+    """Raises `NotFound`, also for another institution's member."""
+    try:
+        return MemberItem.get(institution_id, member_id, consistent_read=True)
+    except MemberItem.DoesNotExist:
+        raise NotFound("member") from None
+
+
+def membership_of(user_id: str, institution_id: str) -> MembershipItem:
+    """Raises `NotFound` where the user is no member."""
+    try:
+        return MembershipItem.get(f"USER#{user_id}", institution_id, consistent_read=True)
+    except MembershipItem.DoesNotExist:
+        raise NotFound("membership") from None

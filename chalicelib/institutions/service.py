@@ -1,0 +1,104 @@
+"""Institutions and members: who belongs where, as what."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pynamodb.expressions.condition import size
+from pynamodb.expressions.operand import Path
+
+from chalicelib.core.abilities import Role
+from chalicelib.core.clock import epoch
+from chalicelib.core.errors import NotFound
+from chalicelib.core.ids import new_id
+from chalicelib.core.store import Refusal, Stale, Transaction
+from chalicelib.institutions import models
+
+PUBLIC_INSTITUTION = "ins_00000000000000000000000000"
+TOKENS_AT_MOST = 25
+PLAN_LIMITS = {"free": 100, "pro": 1000}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A user in an institution. `per_minute` is the rate limit of the institution's plan."""
+
+    id: str
+    institution_id: str
+    user_id: str
+    role: Role
+    per_minute: int
+    token_ids: frozenset[str]
+
+
+def join_public(transaction: Transaction, user_id: str, now: datetime) -> Member:
+    """Make a new user a learner of the built-in public institution."""
+    return add_member(transaction, PUBLIC_INSTITUTION, user_id, Role.LEARNER, PLAN_LIMITS["free"], now)
+
+
+def add_member(
+    transaction: Transaction, institution_id: str, user_id: str, role: Role, per_minute: int, now: datetime
+) -> Member:
+    """Make the user a member; the transaction fails with `Stale` if it is one already."""
+    member_id = new_id("mem", now)
+    transaction.put(
+        models.MemberItem(
+            institution_id,
+            member_id,
+            user_id=user_id,
+            role=role.value,
+            status="active",
+            created_at=epoch(now),
+        )
+    )
+    membership = models.MembershipItem(f"USER#{user_id}", institution_id, member_id=member_id)
+    transaction.put(membership, models.MembershipItem.pk.does_not_exist())
+    return Member(member_id, institution_id, user_id, role, per_minute, frozenset())
+
+
+def member_of_user(user_id: str, institution_id: str | None) -> Member:
+    """The user as an active member of this institution, or of the public one. Raises `NotFound`."""
+    home = institution_id or PUBLIC_INSTITUTION
+    return member(home, models.membership_of(user_id, home).member_id)
+
+
+def member(institution_id: str, member_id: str) -> Member:
+    """An active member. Raises `NotFound`, also for another institution's."""
+    item = models.member_of(institution_id, member_id)
+    if item.status != "active":
+        raise NotFound("member")
+    return Member(
+        id=item.sk,
+        institution_id=item.pk,
+        user_id=item.user_id,
+        role=Role(item.role),
+        per_minute=_per_minute(item.pk),
+        token_ids=frozenset(item.token_ids or ()),
+    )
+
+
+def hold_token(transaction: Transaction, holder: Member, token_id: str, refused: Refusal) -> None:
+    """Note the token on its member. The commit is refused at 25 tokens; a role that changed is `Stale`."""
+    held = Path("token_ids")
+    item = models.MemberItem(holder.institution_id, holder.id)
+    as_read = (models.MemberItem.status == "active") & (models.MemberItem.role == holder.role.value)
+    if len(holder.token_ids) >= TOKENS_AT_MOST:
+        raise refused if isinstance(refused, Exception) else Stale()
+    room = held.does_not_exist() | (size(held) < TOKENS_AT_MOST)  # type: ignore[no-untyped-call]
+    transaction.update(item, [models.MemberItem.token_ids.add({token_id})], as_read & room)
+
+
+def release_token(transaction: Transaction, institution_id: str, member_id: str, token_id: str) -> None:
+    """Forget the token on its member."""
+    item = models.MemberItem(institution_id, member_id)
+    transaction.update(
+        item,
+        [models.MemberItem.token_ids.delete({token_id})],
+        models.MemberItem.pk.exists(),
+        NotFound("member"),
+    )
+
+
+def _per_minute(institution_id: str) -> int:
+    if institution_id == PUBLIC_INSTITUTION:
+        return PLAN_LIMITS["free"]
+    return int(models.institution_of(institution_id).per_minute)

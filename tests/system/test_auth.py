@@ -1,0 +1,208 @@
+"""Accounts and tokens over HTTP, against the deployed local cloud."""
+
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.system.conftest import LocalCloud
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Client:
+    base_url: str
+    token: str | None = None
+
+    def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            sent["Authorization"] = f"Bearer {self.token}"
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        request = Request(self.base_url + path, data=data, headers=sent, method=method)
+        try:
+            with urlopen(request, timeout=30) as response:
+                return _answer(response.status, dict(response.headers), response.read())
+        except HTTPError as error:
+            with error:
+                return _answer(error.code, dict(error.headers), error.read())
+
+
+def _answer(status: int, headers: dict[str, str], raw: bytes) -> Answer:
+    return Answer(
+        status, {name.lower(): value for name, value in headers.items()}, json.loads(raw or b"null")
+    )
+
+
+@pytest.fixture(scope="session")
+def anyone(local_cloud: LocalCloud) -> Client:
+    return Client(local_cloud.base_url)
+
+
+@pytest.fixture
+def learner(anyone: Client) -> Client:
+    account = {"email": f"{secrets.token_hex(6)}@example.org", "password": "correct horse", "name": "Ana"}
+    assert anyone.call("POST", "/api/auth/sign-up", account).status == 201
+    signed_in = anyone.call(
+        "POST", "/api/auth/sign-in", {"email": account["email"], "password": account["password"]}
+    )
+    return Client(anyone.base_url, signed_in.body["data"]["token"])
+
+
+def test_a_learner_signs_up_signs_in_and_out(learner: Client) -> None:
+    me = learner.call("GET", "/api/auth/me")
+    assert me.status == 200
+    assert me.body["data"]["role"] == "learner"
+    assert me.headers["x-ratelimit-limit"] == "100"
+    assert me.headers["x-ratelimit-remaining"] == "99"
+    assert learner.call("POST", "/api/auth/sign-out").status == 204
+    assert learner.call("GET", "/api/auth/me").status == 401
+
+
+def test_concurrent_sign_ups_with_one_address_make_one_account(anyone: Client) -> None:
+    address = f"{secrets.token_hex(6)}@example.org"
+    spellings = [address, address.upper(), address.title(), address] * 2
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(
+            threads.map(
+                lambda email: (
+                    anyone.call(
+                        "POST",
+                        "/api/auth/sign-up",
+                        {"email": email, "password": "correct horse", "name": "A"},
+                    ).status
+                ),
+                spellings,
+            )
+        )
+    assert sorted(answers) == [201] + [422] * 7
+
+
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(anyone: Client, learner: Client) -> None:
+    email = learner.call("GET", "/api/auth/me").body["data"]["email"]
+    wrong = anyone.call("POST", "/api/auth/sign-in", {"email": email, "password": "wrong"})
+    unknown = anyone.call("POST", "/api/auth/sign-in", {"email": "nobody@example.org", "password": "wrong"})
+    assert wrong.status == unknown.status == 401
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    assert {**wrong.body, "request_id": ""} == {**unknown.body, "request_id": ""}
+
+
+def test_an_idempotency_key_replays_the_token_and_refuses_another_body(learner: Client) -> None:
+    body = {"name": "lms", "abilities": ["progress:read"]}
+    first, again = (
+        learner.call("POST", "/api/integrations/tokens", body, Idempotency_Key="k1") for _ in range(2)
+    )
+    assert (first.status, again.status) == (201, 201)
+    assert first.body == again.body
+    assert again.headers["idempotent-replayed"] == "true"
+    other = learner.call("POST", "/api/integrations/tokens", {**body, "name": "x"}, Idempotency_Key="k1")
+    assert other.status == 422
+    assert "Idempotency-Key" in other.body["errors"]
+
+
+def test_callers_that_race_with_one_key_make_one_token(learner: Client) -> None:
+    body = {"name": "lms", "abilities": ["progress:read"]}
+    with ThreadPoolExecutor(5) as threads:
+        answers = list(
+            threads.map(
+                lambda _: learner.call("POST", "/api/integrations/tokens", body, Idempotency_Key="race"),
+                range(5),
+            )
+        )
+    assert {answer.status for answer in answers} <= {201, 409}
+    assert len({answer.body["data"]["id"] for answer in answers if answer.status == 201}) == 1
+
+
+def test_a_token_cannot_grant_more_than_it_has(learner: Client) -> None:
+    for ability in ("webhooks:write", "billing:write"):
+        refused = learner.call("POST", "/api/integrations/tokens", {"name": "x", "abilities": [ability]})
+        assert refused.status == 422
+        assert ability in refused.body["errors"]["abilities"][0]
+
+
+def test_a_narrow_token_is_told_the_ability_that_it_lacks(learner: Client) -> None:
+    made = learner.call("POST", "/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})
+    narrow = Client(learner.base_url, made.body["data"]["token"])
+    refused = narrow.call("POST", "/api/integrations/tokens", {"name": "y", "abilities": ["progress:read"]})
+    assert (refused.status, refused.body["ability"]) == (403, "tokens:write")
+
+
+def test_anyone_elses_token_is_not_there(anyone: Client, learner: Client) -> None:
+    body = {"name": "x", "abilities": ["progress:read"]}
+    made = learner.call("POST", "/api/integrations/tokens", body).body["data"]
+    account = {"email": f"{secrets.token_hex(6)}@example.org", "password": "correct horse", "name": "Ben"}
+    anyone.call("POST", "/api/auth/sign-up", account)
+    del account["name"]
+    other = Client(anyone.base_url, anyone.call("POST", "/api/auth/sign-in", account).body["data"]["token"])
+    path = f"/api/integrations/tokens/{made['id']}"
+    assert other.call("DELETE", path).status == 404
+    assert learner.call("DELETE", path).status == 204
+    assert Client(anyone.base_url, made["token"]).call("GET", "/api/auth/me").status == 401
+
+
+def test_the_rate_limit_is_exact_under_concurrency(learner: Client) -> None:
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: learner.call("GET", "/api/auth/me"), range(130)))
+    windows = {answer.headers["x-ratelimit-reset"] for answer in answers}
+    passed = sum(answer.status == 200 for answer in answers)
+    assert {answer.status for answer in answers} <= {200, 429}
+    assert passed == 100 if len(windows) == 1 else passed <= 200
+    for answer in answers:
+        if answer.status == 429:
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b'{"email":"a@b.c","email":"x@b.c"}', "application/json", 400),
+        (b'{"email":"\\ud800@b.c"}', "application/json", 400),
+        (b'{"n":1e400}', "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b"[]", "application/json", 422),
+        (b'{"email":"a@b.c","password":"12345678","name":"A","role":"owner"}', "application/json", 422),
+        (b"{}", "text/json-ish", 415),
+        (b'{"x":"' + b"a" * 1024 * 1024 + b'"}', "application/json", 413),
+        (b"{}", "Application/JSON; charset=utf-8", 422),
+    ],
+)
+def test_a_body_that_breaks_the_rules_is_a_problem(
+    anyone: Client, body: bytes, content_type: str, status: int
+) -> None:
+    refused = anyone.call("POST", "/api/auth/sign-up", body, Content_Type=content_type)
+    assert refused.status == status
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.body["status"] == status
+    assert refused.body["request_id"] == refused.headers["x-request-id"]
+
+
+def test_an_unknown_path_and_an_undeclared_method_are_told_apart(anyone: Client) -> None:
+    missing = anyone.call("GET", "/api/nowhere")
+    assert (missing.status, missing.body["instance"]) == (404, "/api/nowhere")
+    refused = anyone.call("PUT", "/api/auth/me", {})
+    assert (refused.status, refused.headers["allow"]) == (405, "GET")
+
+
+def test_secrets_and_addresses_stay_out_of_the_logs(local_cloud: LocalCloud, learner: Client) -> None:
+    learner.call("GET", "/api/auth/me")
+    logs = local_cloud.client("logs")
+    events = logs.filter_log_events(logGroupName="/aws/lambda/talktiko-local")["events"]
+    text = "\n".join(event["message"] for event in events)
+    assert "http.request" in text
+    assert "tlk_" not in text
+    assert "example.org" not in text
+    assert "correct horse" not in text
