@@ -1,0 +1,223 @@
+"""Courses as a teacher writes them: a folder with `course.yaml` and one file per lesson.
+
+    german-a1/course.yaml        what the course is, and its lesson files in order
+    german-a1/1-greetings.yaml   a lesson: intro, can-do statement, trainings with their items
+
+Positions follow the order in the files. Every value is read as text, so that 12, 8:30 and No stay what
+they are. Options may be written short, as `{a: Guten Morgen, b: Gute Nacht}`; the `type` of an item
+stands once. Beside each item stand answers that were thought of, with the score that each must get.
+"""
+
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chalicelib.catalogue.items import CefrLevel, Item, LanguageCode
+
+COURSES = Path(__file__).parent / "courses"
+
+Slug = Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Title = Annotated[str, Field(min_length=1, max_length=120)]
+LongText = Annotated[str, Field(min_length=1, max_length=2000)]
+Position = Annotated[int, Field(ge=1)]
+
+
+class BrokenCourse(Exception):
+    """A course file that cannot be loaded. Each fault names its file, its place, and what is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScoredAnswer(_Part):
+    """An answer that a learner may give, and the score that it must get."""
+
+    answer: str | list[str] | dict[str, str]
+    score: float = Field(ge=0, le=1)
+
+
+class ItemFile(_Part):
+    """One exercise with its expected grades."""
+
+    slug: Slug
+    position: Position
+    item: Item
+    accepted: tuple[ScoredAnswer, ...] = Field(min_length=1)
+    rejected: tuple[ScoredAnswer, ...] = Field(min_length=1)
+
+
+class TrainingFile(_Part):
+    """A block of exercises within a lesson."""
+
+    slug: Slug
+    position: Position
+    title: Title
+    items: tuple[ItemFile, ...] = Field(min_length=1)
+
+
+class LessonFile(_Part):
+    """One lesson. `can_do` says what the learner can do after it."""
+
+    slug: Slug
+    position: Position
+    title: Title
+    intro: LongText
+    can_do: LongText
+    trainings: tuple[TrainingFile, ...] = Field(min_length=1)
+    source: Path = Field(description="The file that it was read from")
+
+
+class CourseFile(_Part):
+    """A whole course, in order. `language` is taught in the language `taught_in`."""
+
+    slug: Slug
+    title: Title
+    description: LongText
+    language: LanguageCode
+    taught_in: LanguageCode
+    cefr_level: CefrLevel
+    lessons: tuple[LessonFile, ...] = Field(min_length=1)
+
+    def items(self) -> Iterator[tuple[LessonFile, ItemFile]]:
+        """Every item with the lesson that it belongs to."""
+        for lesson in self.lessons:
+            for training in lesson.trainings:
+                for item in training.items:
+                    yield lesson, item
+
+
+def course_folders(under: Path = COURSES) -> list[Path]:
+    """The folders that hold a course, by name."""
+    return sorted(found.parent for found in under.glob("*/course.yaml"))
+
+
+def load_course(path: Path) -> CourseFile:
+    """Read the course in the folder `path`. Raises BrokenCourse with every fault of the first broken file."""
+    file = path / "course.yaml"
+    raw = _read(file)
+    names = raw.get("lessons")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BrokenCourse([f"{file}: lessons must list the names of the lesson files"])
+    lessons = [_load_lesson(path / name, at, raw.get("cefr_level")) for at, name in enumerate(names, start=1)]
+    course = _validated(CourseFile, {**raw, "lessons": lessons}, file)
+    if faults := _repeated_slugs(course):
+        raise BrokenCourse(faults)
+    return course
+
+
+def _load_lesson(file: Path, position: int, cefr_level: object) -> LessonFile:
+    raw = {**_read(file), "position": position, "source": file}
+    raw["trainings"] = _numbered(raw.get("trainings"))
+    for training in raw["trainings"]:
+        training["items"] = [_item(entry, cefr_level) for entry in _numbered(training.get("items"))]
+    return _validated(LessonFile, raw, file)
+
+
+class _TextLoader(yaml.BaseLoader):
+    """Makes text of every scalar, builds no objects, and refuses a name that stands twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for name, _ in node.value:
+            if str(name.value) in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{name.value} stands there twice", problem_mark=name.start_mark
+                )
+            seen.add(str(name.value))
+        return super().construct_mapping(node, deep)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_TextLoader)  # noqa: S506 (see there)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BrokenCourse([f"{file}: {error}"]) from error
+    if not isinstance(raw, dict):
+        raise BrokenCourse([f"{file}: must hold names and values"])
+    return raw
+
+
+def _numbered(entries: object) -> list[dict[str, Any]]:
+    """The entries of a list, each with its position; what is no mapping is left to validation."""
+    mappings = entries if isinstance(entries, list) else []
+    return [
+        {**(entry if isinstance(entry, dict) else {"slug": entry}), "position": position}
+        for position, entry in enumerate(mappings, start=1)
+    ]
+
+
+_ITEM_FIELDS = ("content", "key", "skill", "points")
+
+
+def _item(entry: dict[str, Any], cefr_level: object) -> dict[str, Any]:
+    """An item file entry in the shape of ItemFile: the `type` told to content and key, options in full."""
+    kind = entry.get("type")
+    item = {name: entry[name] for name in _ITEM_FIELDS if name in entry}
+    item["cefr_level"] = entry.get("cefr_level", cefr_level)
+    if isinstance(item.get("content"), dict):
+        item["content"] = {"type": kind, **{n: _options(n, value) for n, value in item["content"].items()}}
+    if isinstance(item.get("key"), dict):
+        item["key"] = {"type": kind, **item["key"]}
+    rest = {n: value for n, value in entry.items() if n not in (*_ITEM_FIELDS, "type", "cefr_level")}
+    return {**rest, "item": item}
+
+
+def _options(name: str, value: object) -> object:
+    """Options written short, in full."""
+    if name in ("options", "left", "right", "tokens") and isinstance(value, dict):
+        return [{"id": option, "text": text} for option, text in value.items()]
+    return value
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(model: type[_Model], raw: dict[str, Any], file: Path) -> _Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise BrokenCourse(
+            [f"{file}: {_place(raw, e['loc'])}: {e['msg']}" for e in error.errors()]
+        ) from error
+
+
+def _place(raw: object, location: tuple[int | str, ...]) -> str:
+    """A validation location for a teacher: the slug of the innermost part, then the names below it."""
+    place: list[str] = []
+    for step in location:
+        place.append(str(step))
+        try:
+            raw = raw[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            raw = None  # the name of a union member, which is no step in the file
+        if isinstance(raw, dict) and isinstance(raw.get("slug"), str):
+            place = [raw["slug"]]
+    return " ".join(place)
+
+
+def _repeated_slugs(course: CourseFile) -> list[str]:
+    """Faults for slugs that are not unique: items, trainings and lessons in the whole course."""
+    first: dict[tuple[str, str], Path] = {}
+    faults = []
+    for kind, slug, source in _slugs(course):
+        if (kind, slug) in first:
+            faults.append(f"{source}: {slug}: this {kind} slug is taken in {first[kind, slug]}")
+        first.setdefault((kind, slug), source)
+    return faults
+
+
+def _slugs(course: CourseFile) -> Iterator[tuple[str, str, Path]]:
+    for lesson in course.lessons:
+        yield "lesson", lesson.slug, lesson.source
+        for training in lesson.trainings:
+            yield "training", training.slug, lesson.source
+            for item in training.items:
+                yield "item", item.slug, lesson.source
