@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from chalicelib.catalogue.items import TypedAnswer
@@ -99,14 +99,17 @@ def _word(text: str) -> Word:
     return Word(text, folded, _without_marks(folded), frozenset(marks.items()))
 
 
-def words(text: str) -> list[Word]:
+def words(text: str) -> tuple[Word, ...]:
     """The words of a text, punctuation dropped."""
-    return [_word(word) for word in without_punctuation(text).split()]
+    return tuple(_word(word) for word in without_punctuation(text).split())
 
 
-def folded_words(texts: Iterable[str]) -> frozenset[str]:
-    """Every word of these texts without regard to case."""
-    return frozenset(word.folded for text in texts for word in words(text))
+_authored_words = lru_cache(maxsize=2048)(words)  # keys are few and short, and asked for again and again
+
+
+def folded_words(authored: Iterable[str]) -> frozenset[str]:
+    """Every word of these texts of a key without regard to case."""
+    return frozenset(word.folded for text in authored for word in _authored_words(text))
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def _case_differences(expected: Word, given: Word, rules: TypedAnswer) -> list[D
 
 
 def _slip_differences(expected: Word, spelled_out: Word, given: Word, rules: TypedAnswer) -> list[Difference]:
-    """A slip of the pen, if the rules forgive this one, else another word."""
+    """A slip of the pen with the marks that differ too, or another word."""
     wrong = [Difference("wrong_word", False, expected.text, given.text)]
     limit = slips_allowed(expected.base)
     if rules.typos == "wrong" or limit == 0:
@@ -195,9 +198,8 @@ def _slip_differences(expected: Word, spelled_out: Word, given: Word, rules: Typ
     targets = [expected] if rules.umlaut_ascii == "wrong" else [expected, spelled_out]
     for target in targets:
         if edits(target.base, given.base, limit) <= limit:
-            marks = _mark_differences(target, given, rules)
-            if all(difference.near for difference in marks):
-                return [Difference("spelling", True, expected.text, given.text), *marks]
+            slip = Difference("spelling", True, expected.text, given.text)
+            return [slip, *_mark_differences(target, given, rules)]
     return wrong
 
 
@@ -255,13 +257,9 @@ Judge = Callable[[Word, Word], list[Difference]]
 
 def _align(expected: Sequence[Word], given: Sequence[Word], judge: Judge) -> tuple[int, list[Difference]]:
     """The cheapest way to turn the given words into the expected ones. Quadratic: bound lengths first."""
-    judged: dict[tuple[Word, Word], list[Difference]] = {}
 
     def between(i: int, j: int) -> list[Difference]:
-        pair = (expected[i - 1], given[j - 1])
-        if pair not in judged:
-            judged[pair] = judge(*pair)
-        return judged[pair]
+        return judge(expected[i - 1], given[j - 1])
 
     table = [[j * WRONG for j in range(len(given) + 1)]]
     for i in range(1, len(expected) + 1):
@@ -301,9 +299,10 @@ def _written_apart(expected: Sequence[Word], given: Sequence[Word]) -> bool:
     return apart and "".join(w.folded for w in expected) == "".join(w.folded for w in given)
 
 
-def compare(expected: str, given: str, rules: TypedAnswer, known: frozenset[str] = frozenset()) -> Comparison:
-    """How `given` differs from `expected` under the item's rules."""
-    wanted, written = words(expected), words(given)
+def _compare(
+    expected: str, given: str, written: Sequence[Word], rules: TypedAnswer, judge: Judge
+) -> Comparison:
+    wanted = _authored_words(expected)
     if not written:
         return Comparison(expected, WRONG * len(wanted), (Difference("no_answer", False, expected, None),))
     if _written_apart(wanted, written) and rules.typos == "near_miss":
@@ -311,7 +310,7 @@ def compare(expected: str, given: str, rules: TypedAnswer, known: frozenset[str]
     if len(written) > 2 * len(wanted) + 4:
         # More is wrong than is asked for: no need to say what.
         return Comparison(expected, WRONG * len(written), (Difference("extra_word", False, expected, None),))
-    cost, found = _align(wanted, written, lambda a, b: word_differences(a, b, rules, known))
+    cost, found = _align(wanted, written, judge)
     if sum(difference.code == "spelling" for difference in found) > (len(wanted) + 3) // 4:
         found = [_as_mistake(difference) for difference in found]
         cost += WRONG
@@ -333,5 +332,11 @@ def nearest(given: str, rules: TypedAnswer, known: frozenset[str] = frozenset())
     mistake, never a slip.
     """
     known = known | folded_words([*rules.distractors, *rules.accept])
-    compared = (compare(expected, given, rules, known) for expected in rules.accept)
+    written = words(given)
+
+    @cache
+    def judge(wanted: Word, word: Word) -> list[Difference]:
+        return word_differences(wanted, word, rules, known)
+
+    compared = [_compare(expected, given, written, rules, judge) for expected in rules.accept]
     return min(compared, key=lambda comparison: (not comparison.same, not comparison.near, comparison.cost))

@@ -201,6 +201,11 @@ def test_grade_6_a_blank_gap_keeps_its_place() -> None:
         ("Mutter", "Muter", WRONG, INFLECTION),
         ("einen", "einem", WRONG, INFLECTION),
         ("Ich komme aus Bern", "Ich kome aus Berrn", WRONG, {}),
+        ("Meine Schwester arbeitet morgen", "Meine Schwestr arbeitet morgen", NEAR, {}),
+        ("Meine Schwester arbeitet morgen", "Meine Schwestr arbeitt morgen", WRONG, {}),
+        ("hablamos", "hablámo", WRONG, {}),
+        ("schönes", "shoenes", NEAR, {}),
+        ("schönes", "shoenes", WRONG, {"umlaut_ascii": "wrong"}),
         ("Guten Tag", "Gutentag", NEAR, {}),
         ("Guten Tag", "Gutentag", WRONG, INFLECTION),
         ("2026", "2025", WRONG, {}),
@@ -244,6 +249,19 @@ def test_missing_and_additional_words_are_named() -> None:
     assert [(entry.code, entry.expected) for entry in missing] == [("missing_word", "aus")]
     additional = typed("Ich komme aus dem Bern", ["Ich komme aus Bern"]).feedback
     assert [(entry.code, entry.given) for entry in additional] == [("extra_word", "dem")]
+
+
+def test_what_another_gap_asks_for_is_never_a_slip() -> None:
+    content = ClozeContent(type="cloze", prompt="Fill in", text="___ Vater, ___ Hund")
+    key = ClozeKey(type="cloze", gaps=(TypedAnswer(accept=("meinem",)), TypedAnswer(accept=("meinen",))))
+    assert grade(content, key, ["meinen", "meinem"]).score == 0
+    assert grade(content, key, ["meinemm", "meienn"]).score == 0.9
+
+
+def test_a_word_of_the_word_bank_is_never_a_slip() -> None:
+    content = ClozeContent(type="cloze", prompt="Fill in", text="___ Vater", word_bank=("meinem", "meinen"))
+    key = ClozeKey(type="cloze", gaps=(TypedAnswer(accept=("meinem",)),))
+    assert grade(content, key, ["meinen"]).score == 0
 
 
 def test_matching_gives_the_share_of_right_pairs_and_names_each() -> None:
@@ -295,3 +313,10 @@ def test_ordering_takes_any_right_order_and_tells_where_it_goes_wrong() -> None:
     assert [(entry.code, entry.at, entry.expected) for entry in graded.feedback] == [
         ("wrong_order", "h", "wohne")
     ]
+
+
+def test_a_slip_and_a_mark_in_one_word_are_both_named() -> None:
+    feedback = typed("hablámo", ["hablamos"]).feedback
+    assert [entry.code for entry in feedback] == ["spelling", "extra_accent"]
+    assert [entry.code for entry in typed("fútbl", ["fútbol"]).feedback] == ["spelling"]
+    assert [entry.code for entry in typed("futbl", ["fútbol"]).feedback] == ["spelling", "missing_accent"]
