@@ -91,8 +91,9 @@ def check_password(*, email: str, password: str, address: str, now: datetime) ->
         (f"sign-in#{known}", settings().sign_in_limit),
     ):
         limits.take(key, limit=limit, window_seconds=_THROTTLE_SECONDS, now=now)
+    decoy = _decoy()  # made once per container, on either path
     user = models.user_by_email(email)
-    if not _verified(user.password_hash if user else _decoy(), password) or user is None:
+    if not _verified(user.password_hash if user else decoy, password) or user is None:
         raise WrongCredentials
     return User(user.pk, user.email, user.name)
 
@@ -147,7 +148,8 @@ def create_token(
     now: datetime,
 ) -> Issued:
     """A token no wider than the caller's. Raises `Invalid`, `TooManyTokens`."""
-    wider = [a for a in granted if a not in caller.abilities and not (a == EVERYTHING in caller.granted)]
+    grantable = {*caller.abilities, *({EVERYTHING} & set(caller.granted))}
+    wider = [ability for ability in granted if ability not in grantable]
     if wider:
         raise Invalid({"abilities": [f"this token cannot grant {ability}" for ability in wider]})
     if expires_at is not None and not now < expires_at <= now + TOKEN_LIFE:

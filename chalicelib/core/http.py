@@ -376,6 +376,3 @@ class _Exchange:
 
 def _rendered(result: BaseModel | None) -> bytes:
     return b"" if result is None else to_json({"data": result.model_dump(mode="json")})
-
-
-__all__ = ["ENDPOINTS", "Call", "Endpoint", "complete", "endpoint"]

@@ -10,7 +10,7 @@ from chalicelib.core.abilities import Role
 from chalicelib.core.clock import epoch
 from chalicelib.core.errors import NotFound
 from chalicelib.core.ids import new_id
-from chalicelib.core.store import Refusal, Stale, Transaction
+from chalicelib.core.store import Transaction
 from chalicelib.institutions import models
 
 PUBLIC_INSTITUTION = "ins_00000000000000000000000000"
@@ -76,13 +76,13 @@ def member(institution_id: str, member_id: str) -> Member:
     )
 
 
-def hold_token(transaction: Transaction, holder: Member, token_id: str, refused: Refusal) -> None:
-    """Note the token on its member. The commit is refused at 25 tokens; a role that changed is `Stale`."""
+def hold_token(transaction: Transaction, holder: Member, token_id: str, full: Exception) -> None:
+    """Note the token on its member. Raises `full` at 25 tokens; a member changed meanwhile is `Stale`."""
     held = Path("token_ids")
     item = models.MemberItem(holder.institution_id, holder.id)
     as_read = (models.MemberItem.status == "active") & (models.MemberItem.role == holder.role.value)
     if len(holder.token_ids) >= TOKENS_AT_MOST:
-        raise refused if isinstance(refused, Exception) else Stale()
+        raise full
     room = held.does_not_exist() | (size(held) < TOKENS_AT_MOST)  # type: ignore[no-untyped-call]
     transaction.update(item, [models.MemberItem.token_ids.add({token_id})], as_read & room)
 

@@ -66,7 +66,7 @@ def _check_prerequisites() -> None:
 
 
 def _summary(facts: dict[str, Any]) -> str:
-    lines = ["", f"API   {facts['base_url']}/api", f"Docs  {facts['docs_url']}"]
+    lines = ["", f"API   {facts['base_url']}/api"]
     lines += [f"      {who['role']:<10} {who['email']}  {who['password']}" for who in facts["accounts"]]
     if facts["accounts"]:
         account = facts["accounts"][0]
@@ -76,7 +76,7 @@ def _summary(facts: dict[str, Any]) -> str:
             "Try it:",
             f"  curl -s {facts['base_url']}/api/auth/sign-in -H 'Content-Type: application/json' -d '{body}'",
         ]
-    lines += ["", "It runs in the background: make logs, make tour, make stop, make reset."]
+    lines += ["", "It runs in the background: make logs, make stop, make reset."]
     return "\n".join(lines)
 
 
