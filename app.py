@@ -3,11 +3,17 @@
 from chalice.app import Chalice
 
 from chalicelib.auth.routes import api as auth
+from chalicelib.catalogue.routes import api as catalogue
 from chalicelib.core.http import complete
+from chalicelib.documentation.routes import api as documentation
+from chalicelib.events.worker import jobs as event_jobs
+from chalicelib.learning.routes import api as learning
+from chalicelib.webhooks.routes import api as webhooks
+from chalicelib.webhooks.worker import jobs as webhook_jobs
 
 app = Chalice(app_name="talktiko")
 
-for blueprint in (auth,):
+for blueprint in (auth, catalogue, learning, webhooks, documentation, event_jobs, webhook_jobs):
     app.register_blueprint(blueprint)
 
 complete(app)

@@ -15,6 +15,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
 
 
+def instant(moment: datetime) -> str:
+    """As stored where times are compared as text: always with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 def epoch(moment: datetime) -> int:
     """Whole seconds since 1970, as DynamoDB's TTL wants them."""
     return int(moment.timestamp())

@@ -41,6 +41,19 @@ def catalogue() -> dict[str, type[EventData]]:
     return dict(sorted(_catalogue.items()))
 
 
+def example(data: type[EventData]) -> dict[str, Any]:
+    """A plausible body of this type: each field of `data` shows its first example."""
+    shown = {name: (field.examples or [field.get_default()])[0] for name, field in data.model_fields.items()}
+    return {
+        "id": "evt_01KAXG7Y0000000000000000A1",
+        "type": data.event_type,
+        "version": data.event_version,
+        "timestamp": "2026-11-25T12:00:00Z",
+        "institution_id": "ins_01KAXG7Y0000000000000000A1",
+        "data": data.model_validate(shown).model_dump(mode="json"),
+    }
+
+
 @dataclass(frozen=True)
 class Event:
     """One fact. `body` is what every webhook, feed and resend sends, byte for byte."""

@@ -9,6 +9,7 @@ Idempotency-Key record. A view whose reads proved stale is run again. Only this 
 codes, headers and Chalice's request.
 """
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,17 +35,30 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.idempotency import IdempotentRequest, Replay
 from chalicelib.core.logs import log
+from chalicelib.core.paging import Listing, Page, PageQuery
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Stale, Transaction
 from chalicelib.core.tokens import Allowance, Principal, Refused, admit
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+JSON = "application/json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _TRIES = 5
 _PATH_PARAMETER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+
+@dataclass(frozen=True)
+class Raw:
+    """An answer that is not JSON of ours: a page, a file, a redirect (302 with `Location`)."""
+
+    body: str = ""
+    media_type: str = "text/plain; charset=utf-8"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 B = TypeVar("B", bound=BaseModel)
-R = TypeVar("R", bound=BaseModel | None)
+R = TypeVar("R", bound=BaseModel | Raw | None)
 P = ParamSpec("P")
 
 
@@ -54,14 +68,16 @@ class Endpoint:
 
     method: Method
     path: str
-    view: Callable[..., BaseModel | None]
+    view: Callable[..., BaseModel | Raw | None]
     abilities: tuple[Ability, ...] | None
     body: type[BaseModel] | None
     query: type[BaseModel] | None
-    returns: type[BaseModel] | None
+    returns: type[BaseModel] | type[Raw] | None
     status: int
     idempotent: bool
     secret: bool
+    cached: str | None
+    media_type: str
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -75,6 +91,7 @@ class Call:
     request_id: str
     address: str
     base_url: str
+    path: str
     principal: Principal | None = None
     transaction: Transaction = field(default_factory=Transaction)
 
@@ -84,6 +101,11 @@ class Call:
         if self.principal is None:
             raise TypeError("this endpoint is declared public")
         return self.principal
+
+    def listing(self, query: PageQuery) -> Listing[Any]:
+        """The list at this path, bound to the caller's institution."""
+        scope = self.principal.institution_id if self.principal else "public"
+        return Listing(f"{self.base_url}{self.path}", scope, query)
 
 
 @overload
@@ -108,9 +130,8 @@ def endpoint(
     abilities: Sequence[Ability] | None,
     query: type[B],
     returns: type[R],
-    status: int = 200,
-    idempotent: bool = False,
-    secret: bool = False,
+    cached: str | None = None,
+    media_type: str = JSON,
 ) -> Callable[[Callable[Concatenate[Call, B, P], R]], Callable[Concatenate[Call, B, P], R]]: ...
 @overload
 def endpoint(
@@ -123,6 +144,8 @@ def endpoint(
     status: int = 200,
     idempotent: bool = False,
     secret: bool = False,
+    cached: str | None = None,
+    media_type: str = JSON,
 ) -> Callable[[Callable[Concatenate[Call, P], R]], Callable[Concatenate[Call, P], R]]: ...
 @overload
 def endpoint(
@@ -145,15 +168,21 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
     status: int = 200,
     idempotent: bool = False,
     secret: bool = False,
+    cached: str | None = None,
+    media_type: str = JSON,
 ) -> Callable[..., Any]:
     """Declare an endpoint. `abilities=None` makes it public; `[]` asks for any valid token.
 
-    `secret`: the answer shows one, so a copy kept for its Idempotency-Key is sealed.
+    `secret`: the answer shows one, so a copy kept for its Idempotency-Key is sealed. `cached`: the
+    answer's `Cache-Control`; it then carries an `ETag`, and `If-None-Match` is answered with 304.
+    `media_type` is what a `Raw` answer is documented as.
     """
 
     def declare(view: Callable[..., Any]) -> Callable[..., Any]:
         asked = None if abilities is None else tuple(abilities)
-        declared = Endpoint(method, path, view, asked, body, query, returns, status, idempotent, secret)
+        declared = Endpoint(
+            method, path, view, asked, body, query, returns, status, idempotent, secret, cached, media_type
+        )
         ENDPOINTS.append(declared)
 
         def handle(**parameters: str) -> Response:
@@ -218,12 +247,9 @@ class _Exchange:
 
     def response(self) -> Response:
         try:
-            status, body = self._answer()
-            return self._respond(status, body, "application/json")
+            return self._answer()
         except Replay as replay:
-            return self._respond(
-                replay.status, replay.answer, "application/json", {"Idempotent-Replayed": "true"}
-            )
+            return self._respond(replay.status, replay.answer, JSON, {"Idempotent-Replayed": "true"})
         except Refused as refused:
             self.allowance = refused.allowance
             return self.refusal(refused.error)
@@ -238,7 +264,7 @@ class _Exchange:
         body = problems.document(error, instance=self.path, request_id=self.request_id)
         return self._respond(error.status, body, problems.MEDIA_TYPE, error.headers())
 
-    def _answer(self) -> tuple[int, bytes]:
+    def _answer(self) -> Response:
         declared = self._declared()
         self._admit(declared)
         if not all(_PATH_PARAMETER.fullmatch(value) for value in self.parameters.values()):
@@ -269,7 +295,7 @@ class _Exchange:
 
     def _given(self, declared: Endpoint) -> tuple[BaseModel, ...]:
         """The validated body or query, if the endpoint declares one."""
-        query = dict(self.request.query_params or {})
+        query = self._query()
         if declared.body is not None:
             self._no_query(query)
             return (bodies.read(declared.body, self._raw_body(), self.request.headers.get("content-type")),)
@@ -280,6 +306,16 @@ class _Exchange:
             return (declared.query.model_validate(query),)
         except ValidationError as error:
             raise problems.of_validation(error, "query") from error
+
+    def _query(self) -> dict[str, str]:
+        """The query parameters. Raises `Invalid` for one that stands there twice."""
+        sent = self.request.query_params
+        if sent is None:
+            return {}
+        twice = {name: ["stands there more than once"] for name in sent if len(sent.getlist(name)) > 1}
+        if twice:
+            raise Invalid(twice)
+        return dict(sent)
 
     @staticmethod
     def _no_query(query: Mapping[str, str]) -> None:
@@ -300,10 +336,13 @@ class _Exchange:
 
     def _run(
         self, declared: Endpoint, given: tuple[BaseModel, ...], idempotent: IdempotentRequest | None
-    ) -> tuple[int, bytes]:
+    ) -> Response:
         for _ in range(_TRIES):
-            call = Call(self.now, self.request_id, self._address(), self._base_url(), self.principal)
-            body = _rendered(declared.view(call, *given, **self.parameters))
+            call = Call(
+                self.now, self.request_id, self._address(), self._base_url(), self.path, self.principal
+            )
+            result = declared.view(call, *given, **self.parameters)
+            body = _rendered(result)
             if idempotent is not None:
                 idempotent.remember(
                     call.transaction,
@@ -316,8 +355,19 @@ class _Exchange:
                 call.transaction.commit()
             except Stale:
                 continue
-            return declared.status, body
+            return self._respond_with(declared, result, body)
         raise Conflict("Other requests keep changing the same records.", retry_after=1)
+
+    def _respond_with(self, declared: Endpoint, result: BaseModel | Raw | None, body: bytes) -> Response:
+        status, media_type, headers = declared.status, JSON, {}
+        if isinstance(result, Raw):
+            status, media_type, headers = result.status, result.media_type, dict(result.headers)
+        if declared.cached is not None:
+            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            headers |= {"Cache-Control": declared.cached, "ETag": tag}
+            if _matches(self.request.headers.get("if-none-match"), tag):
+                return self._respond(304, b"", media_type, headers)
+        return self._respond(status, body, media_type, headers)
 
     def _respond(
         self, status: int, body: bytes, media_type: str, extra: Mapping[str, str] | None = None
@@ -374,5 +424,18 @@ class _Exchange:
         return f"https://{self.context.get('domainName')}{prefix}"
 
 
-def _rendered(result: BaseModel | None) -> bytes:
-    return b"" if result is None else to_json({"data": result.model_dump(mode="json")})
+def _rendered(result: BaseModel | Raw | None) -> bytes:
+    if result is None:
+        return b""
+    if isinstance(result, Raw):
+        return result.body.encode()
+    document = result.model_dump(mode="json", by_alias=True)
+    return to_json(document if isinstance(result, Page) else {"data": document})
+
+
+def _matches(if_none_match: str | None, tag: str) -> bool:
+    """Weak comparison with a list of tags (RFC 9110 section 13.1.2)."""
+    if if_none_match is None:
+        return False
+    tags = [part.strip().removeprefix("W/") for part in if_none_match.split(",")]
+    return tag in tags or tags == ["*"]

@@ -10,15 +10,14 @@ therefore see an event twice, never not at all.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
 
-from chalicelib.core import aws
+from chalicelib.core import queues
 from chalicelib.core.clock import epoch
 from chalicelib.core.errors import NotFound
 from chalicelib.core.events import Event
@@ -29,7 +28,6 @@ from chalicelib.core.store import Table, Transaction, table
 EVENTS_QUEUE = "events"
 KEPT = timedelta(days=90)
 SHARDS = 16
-_SQS_BATCH = 10
 
 
 class EventItem(Table):
@@ -71,20 +69,25 @@ def add(transaction: Transaction, *events: Event) -> None:
     """Store at most ten events with the change that they tell; publish them once that is committed."""
     markers = [MarkerItem(_shard(e.id), e.id, institution_id=e.institution_id) for e in events]
     for event, marker in zip(events, markers, strict=True):
-        transaction.put(
-            EventItem(
-                _partition(event.institution_id, event.created_at),
-                event.id,
-                institution_id=event.institution_id,
-                type=event.type,
-                body=event.body,
-                request_id=event.request_id,
-                expires_at=epoch(event.created_at + KEPT),
-            )
-        )
+        keep(transaction, event)
         transaction.put(marker)
     if markers:
         transaction.after(lambda: _publish_or_leave(markers))
+
+
+def keep(transaction: Transaction, event: Event) -> None:
+    """Store an event that nobody else is told of: a test ping."""
+    transaction.put(
+        EventItem(
+            _partition(event.institution_id, event.created_at),
+            event.id,
+            institution_id=event.institution_id,
+            type=event.type,
+            body=event.body,
+            request_id=event.request_id,
+            expires_at=epoch(event.created_at + KEPT),
+        )
+    )
 
 
 def event_of(institution_id: str, event_id: str) -> Event:
@@ -98,51 +101,40 @@ def event_of(institution_id: str, event_id: str) -> Event:
 
 
 def sweep(now: datetime, grace: timedelta) -> int:
-    """Publish what is still marked and older than `grace`. Returns how many events."""
+    """Publish what is still marked and older than `grace`. Returns how many events the queue took."""
     swept = 0
     for shard in range(SHARDS):
-        markers = MarkerItem.query(f"OUTBOX#{shard}", limit=1000, consistent_read=True)
+        markers = MarkerItem.query(f"OUTBOX#{shard}", limit=500, consistent_read=True)
         due = [marker for marker in markers if moment_of(marker.sk) <= now - grace]
-        for start in range(0, len(due), _SQS_BATCH):
-            publish(due[start : start + _SQS_BATCH])
-        swept += len(due)
+        swept += publish(due)
     return swept
 
 
-def publish(markers: Sequence[MarkerItem]) -> None:
-    """Send at most ten events to the queue, then delete the markers of those that it took.
+def publish(markers: Sequence[MarkerItem]) -> int:
+    """Send the events to the queue, then delete the markers of those that it took.
 
     Dying between the two publishes an event twice, which consumers allow for.
     """
-    messages = {str(n): marker for n, marker in enumerate(markers)}
-    answer = aws.sqs().send_message_batch(
-        QueueUrl=aws.queue_url(EVENTS_QUEUE),
-        Entries=[
-            {
-                "Id": entry,
-                "MessageBody": EventMessage(
-                    event_id=marker.sk, institution_id=marker.institution_id
-                ).model_dump_json(),
-                "MessageGroupId": marker.institution_id,
-            }
-            for entry, marker in messages.items()
+    taken = queues.send(
+        EVENTS_QUEUE,
+        [
+            queues.Outgoing(
+                EventMessage(event_id=marker.sk, institution_id=marker.institution_id), marker.institution_id
+            )
+            for marker in markers
         ],
     )
-    for failed in answer.get("Failed", []):
-        log.warning("outbox.not_taken", event_id=messages[failed["Id"]].sk, code=failed.get("Code"))
-    _unmark(messages[taken["Id"]] for taken in answer.get("Successful", []))
-
-
-def _unmark(markers: Iterable[MarkerItem]) -> None:
-    for marker in markers:
-        marker.delete()
+    for marker, was_taken in zip(markers, taken, strict=True):
+        if was_taken:
+            marker.delete()
+    return sum(taken)
 
 
 def _publish_or_leave(markers: Sequence[MarkerItem]) -> None:
-    """The change is committed: a queue that is away must not fail the request, the sweeper comes."""
+    """The change is committed: a table that is away must not fail the request, the sweeper comes."""
     try:
         publish(markers)
-    except (PynamoDBException, BotoCoreError, ClientError) as error:
+    except PynamoDBException as error:
         log.warning("outbox.left_to_sweeper", event_ids=[m.sk for m in markers], error=type(error).__name__)
 
 

@@ -5,6 +5,7 @@ secret copied to another record does not open. Every secret that we hold is unde
 """
 
 import time
+from functools import cache
 
 from chalicelib.core import aws
 from chalicelib.core.settings import settings
@@ -39,3 +40,15 @@ def unseal(sealed: bytes, *, institution_id: str, kind: str, record_id: str) -> 
         _opened.clear()
     _opened[place] = (time.monotonic() + _KEPT_SECONDS, secret)
     return secret
+
+
+@cache
+def signing_key(purpose: str) -> bytes:
+    """A key for signatures that only our own code checks: 32 bytes, the same in every container.
+
+    KMS derives it from a key that never leaves it; asked for once per container.
+    """
+    answer = aws.kms().generate_mac(
+        KeyId=settings().signing_key, Message=purpose.encode(), MacAlgorithm="HMAC_SHA_256"
+    )
+    return answer["Mac"]

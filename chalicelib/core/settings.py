@@ -36,6 +36,12 @@ class Settings(BaseModel):
     outbox_grace_seconds: int = Field(
         30, ge=0, le=3600, description="Age at which the sweeper publishes an event that is still marked."
     )
+    export_cut_off_seconds: int = Field(
+        120, ge=0, le=3600, description="How far back an export of recorded facts ends: indexes lag behind."
+    )
+    worker_concurrency: int | None = Field(
+        None, ge=2, le=1000, description="Most batches of a queue at once. Unset: as each worker declares."
+    )
     public_rate_limit: int = Field(
         100, ge=1, description="Unauthenticated requests per minute and client address."
     )
@@ -55,9 +61,9 @@ class Settings(BaseModel):
         return f"alias/talktiko-{self.stage}-secrets"
 
     @property
-    def cursor_key(self) -> str:
-        """The KMS HMAC key from which cursors' signing key is derived."""
-        return f"alias/talktiko-{self.stage}-cursors"
+    def signing_key(self) -> str:
+        """The KMS HMAC key from which the keys of our own signatures are derived."""
+        return f"alias/talktiko-{self.stage}-signing"
 
     @property
     def bucket(self) -> str:

@@ -49,8 +49,10 @@ class Table(Model):
         own = super()._get_connection()
         shared = connection()
         if own.connection is not shared:
-            if own.table_name not in shared._tables:
-                shared.add_meta_table(own.get_meta_table())
+            # several models share a table; the one that knows its indexes describes it
+            known, described = shared._tables.get(own.table_name), own.get_meta_table()
+            if known is None or described.data.get("GlobalSecondaryIndexes"):
+                shared._tables[own.table_name] = described
             own.connection = shared
         return own
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from pynamodb.expressions.condition import size
 from pynamodb.expressions.operand import Path
@@ -28,6 +29,38 @@ class Member:
     role: Role
     per_minute: int
     token_ids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """Whose learning something is: `learner_id` everywhere is a member's id."""
+
+    id: str
+    institution_id: str
+    zone: ZoneInfo
+
+
+def learner(institution_id: str, member_id: str) -> Learner:
+    """An active member with the time zone that its days are counted in. One read.
+
+    Raises `NotFound`, also for another institution's member.
+    """
+    item = models.member_of(institution_id, member_id)
+    if item.status != "active":
+        raise NotFound("member")
+    return Learner(item.sk, item.pk, ZoneInfo(item.time_zone or "UTC"))
+
+
+def create(
+    transaction: Transaction, name: str, plan: str, now: datetime, institution_id: str | None = None
+) -> str:
+    """A new institution without members; its id, which the demo data chooses. `plan`: see PLAN_LIMITS."""
+    made = institution_id or new_id("ins", now)
+    item = models.InstitutionItem(
+        made, name=name, plan=plan, per_minute=PLAN_LIMITS[plan], created_at=epoch(now)
+    )
+    transaction.put(item, models.InstitutionItem.pk.does_not_exist())
+    return made
 
 
 def join_public(transaction: Transaction, user_id: str, now: datetime) -> Member:

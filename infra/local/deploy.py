@@ -47,7 +47,7 @@ def deploy(cloud: Cloud, environment: dict[str, str] | None = None, project: Pat
     Returns whether anything had to change.
     """
     variables = {"STAGE": STAGE, "PUBLIC_URL": cloud.base_url, **(environment or {})}
-    data_changed = _deploy_resources(cloud, project / RESOURCES)
+    data_changed = deploy_resources(cloud, project / RESOURCES)
     return _deploy_api(cloud, variables, project) or data_changed
 
 
@@ -180,7 +180,7 @@ def _prune_artifacts(cloud: Cloud, keep: set[str]) -> None:
 # Data
 
 
-def _deploy_resources(cloud: Cloud, source: Path) -> bool:
+def deploy_resources(cloud: Cloud, source: Path) -> bool:
     if not source.exists():
         return False
     content = _hash([source])

@@ -1,15 +1,14 @@
 """`make run`: the whole system on this machine, with demo data, and its main job shown once."""
 
-import importlib
-import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.demo.load import load
+from infra.local import tour
 from infra.local.cloud import REGION, Cloud, LocalCloudError, from_environment, log_groups, start, step
 from infra.local.deploy import deploy
 
@@ -24,7 +23,8 @@ def up(cloud: Cloud, environment: dict[str, str] | None = None) -> dict[str, Any
     """
     start(cloud)
     deploy(cloud, environment)
-    accounts = _load_demo(cloud)
+    with step("loading the demo data"):
+        accounts = load(cloud)
     facts = {
         "base_url": cloud.base_url,
         "docs_url": f"{cloud.base_url}{DOCS_PATH}",
@@ -35,24 +35,6 @@ def up(cloud: Cloud, environment: dict[str, str] | None = None) -> dict[str, Any
     }
     (cloud.state / "run.json").write_text(json.dumps(facts, indent=2) + "\n")
     return facts
-
-
-def _optional(module: str, function: str) -> Callable[..., Any] | None:
-    """A part of infra/ that the checkout may lack."""
-    try:
-        found = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return getattr(importlib.import_module(module), function) if found else None
-
-
-def _load_demo(cloud: Cloud) -> list[dict[str, str]]:
-    load = _optional("infra.demo.load", "load")
-    if load is None:
-        return []
-    with step("loading the demo data"):
-        accounts: list[dict[str, str]] = load(cloud)
-    return accounts
 
 
 def _check_prerequisites() -> None:
@@ -66,18 +48,26 @@ def _check_prerequisites() -> None:
 
 
 def _summary(facts: dict[str, Any]) -> str:
-    lines = ["", f"API   {facts['base_url']}/api"]
-    lines += [f"      {who['role']:<10} {who['email']}  {who['password']}" for who in facts["accounts"]]
-    if facts["accounts"]:
-        account = facts["accounts"][0]
-        body = json.dumps({"email": account["email"], "password": account["password"]})
-        lines += [
+    account = facts["accounts"][0]
+    body = json.dumps({name: account[name] for name in ("email", "password", "institution_id")})
+    people = [
+        f"      {who['role']:<10} {who['email']}  {who['password']}  {who['institution_id']}"
+        for who in facts["accounts"]
+    ]
+    sign_in = f"{facts['base_url']}/api/auth/sign-in"
+    return "\n".join(
+        [
+            "",
+            f"API   {facts['base_url']}/api",
+            f"Docs  {facts['docs_url']}",
+            *people,
             "",
             "Try it:",
-            f"  curl -s {facts['base_url']}/api/auth/sign-in -H 'Content-Type: application/json' -d '{body}'",
+            f"  curl -s {sign_in} -H 'Content-Type: application/json' -d '{body}'",
+            "",
+            "It runs in the background: make logs, make tour, make stop, make reset.",
         ]
-    lines += ["", "It runs in the background: make logs, make stop, make reset."]
-    return "\n".join(lines)
+    )
 
 
 def main() -> int:
@@ -89,9 +79,7 @@ def main() -> int:
         return 1
     try:
         facts = up(cloud, {name: os.environ[name] for name in VARIABLES if os.environ.get(name)})
-        tour = _optional("infra.local.tour", "main")
-        if tour is not None:
-            tour()
+        tour.walk(facts)
     except LocalCloudError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -1,0 +1,1 @@
+"""The API reference: the OpenAPI document, a page that shows it, and a page of errors."""

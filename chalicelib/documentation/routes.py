@@ -1,0 +1,51 @@
+"""/docs* and /api/openapi.json."""
+
+import json
+from functools import lru_cache
+
+from chalice.app import Blueprint
+
+from chalicelib.core.http import JSON, Call, Raw, endpoint
+
+api = Blueprint(__name__)
+
+# The modules that build the pages are imported where they are used: no other request needs them.
+
+
+@endpoint(api, "GET", "/api/openapi.json", abilities=None, returns=Raw, cached="public, max-age=300")
+def openapi_document(call: Call) -> Raw:
+    """This API as an OpenAPI 3.1 document."""
+    return Raw(_document(call.base_url), JSON)
+
+
+@lru_cache(maxsize=4)
+def _document(base_url: str) -> str:
+    from chalicelib.core.openapi import document
+
+    return json.dumps(document(base_url), ensure_ascii=False)
+
+
+@endpoint(api, "GET", "/docs", abilities=None, returns=Raw, media_type="text/html", cached="no-cache")
+def reference_page(_: Call) -> Raw:
+    """The API reference as a page."""
+    from chalicelib.documentation import pages
+
+    return Raw(pages.reference(), pages.HTML, headers=pages.HEADERS)
+
+
+@endpoint(api, "GET", "/docs/errors", abilities=None, returns=Raw, media_type="text/html", cached="no-cache")
+def errors_page(_: Call) -> Raw:
+    """Every kind of error, what it means and what to do."""
+    from chalicelib.documentation import pages
+
+    return Raw(pages.errors(), pages.HTML, headers=pages.HEADERS)
+
+
+@endpoint(api, "GET", "/docs/{asset}", abilities=None, returns=Raw, media_type="text/javascript",
+          cached="public, max-age=31536000, immutable")  # fmt: skip
+def page_asset(_: Call, asset: str) -> Raw:
+    """A file that the pages load. Its name changes with its content."""
+    from chalicelib.documentation import assets, pages
+
+    found = assets.asset(asset)
+    return Raw(found.text, found.media_type, headers=pages.HEADERS)

@@ -1,0 +1,322 @@
+"""One attempt: claim it, send it, judge the answer, record it, and say when the next one is due.
+
+The claim is a conditional write with a lease, so that of two workers with the same message one
+sends. Whoever dies between sending and recording leaves the lease to run out; the attempt is then
+made again under the same number and the same `webhook-id`, and recorded once.
+"""
+
+import hashlib
+import math
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from chalicelib.core import clock, limits, outbound, outbox
+from chalicelib.core.clock import instant, rfc3339
+from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.events import Event, new_event
+from chalicelib.core.ids import new_id
+from chalicelib.core.logs import log
+from chalicelib.core.outbound import Outcome
+from chalicelib.core.settings import settings
+from chalicelib.core.store import Stale, Transaction
+from chalicelib.webhooks import models, service
+from chalicelib.webhooks.events import WebhookDisabled, WebhookPing
+from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
+from chalicelib.webhooks.signing import signature_headers
+
+LEASE = timedelta(seconds=45)
+"""Longer than the delivering function may run."""
+LONGEST_RETRY_AFTER = 3600
+JITTER = 0.2
+PINGS_PER_MINUTE = 10
+_NOT_RETRIED = ("blocked_address", "invalid_url", "invalid_header")
+
+Status = Literal["delivered", "retrying", "failed"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an attempt's outcome means for its delivery. `retry_in` in seconds, where it is retried."""
+
+    status: Status
+    reason: str | None = None
+    retry_in: float | None = None
+
+
+def judge(outcome: Outcome, attempt: int, schedule: Sequence[int], jitter: float, now: datetime) -> Verdict:
+    """`attempt` from 1; `jitter` in [-0.2, 0.2].
+
+    Any 2xx is success, also one whose body broke off: the receiver has said that it took the event.
+    A refused address and 410 end the delivery; all else is retried while the schedule lasts.
+    `Retry-After` of a 429 or 503 makes the wait longer, by an hour at most (RFC 9110 section 10.2.3).
+    """
+    code = outcome.status_code
+    if code is not None and 200 <= code < 300:
+        return Verdict("delivered")
+    if outcome.error_class in _NOT_RETRIED:
+        return Verdict("failed", "blocked")
+    if code == 410:
+        return Verdict("failed", "gone")
+    if attempt > len(schedule):
+        return Verdict("failed", "exhausted")
+    wait = schedule[attempt - 1] * (1 + jitter)
+    if code in (429, 503):
+        wait = max(wait, min(retry_after(outcome.headers.get("retry-after"), now), LONGEST_RETRY_AFTER))
+    return Verdict("retrying", retry_in=wait)
+
+
+def retry_after(header: str | None, now: datetime) -> float:
+    """Seconds that the receiver asks us to wait, from delta-seconds or an HTTP date; 0 for nonsense."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def deliver(place: Place) -> None:
+    """Make the attempt that is due, if nobody else does. Safe to repeat."""
+    now = clock.now()
+    claimed = models.claim(place, secrets.token_hex(8), now, LEASE)
+    if isinstance(claimed, datetime):
+        service.wake([place], math.ceil((claimed - now).total_seconds()))
+    elif claimed is not None:
+        _attempt(claimed, settings().webhook_retry_schedule)
+
+
+def ping(
+    institution_id: str, webhook_id: str, request_id: str, now: datetime
+) -> tuple[DeliveryItem, Outcome]:
+    """Send a test event at once, by the way that every delivery goes; it is not retried.
+
+    Raises `NotFound`, `RateLimited` over ten a minute.
+    """
+    hook = models.webhook_of(institution_id, webhook_id)
+    limits.take(f"ping#{webhook_id}", limit=PINGS_PER_MINUTE, window_seconds=60, now=now)
+    event = new_event(
+        WebhookPing(webhook_id=webhook_id), institution_id=institution_id, now=now, request_id=request_id
+    )
+    delivery = models.pending(
+        webhook_id=webhook_id,
+        delivery_id=new_id("dlv", now),
+        institution_id=institution_id,
+        event_id=event.id,
+        event_type=event.type,
+        trigger="test",
+        request_id=request_id,
+        now=now,
+    )
+    models.claimed(delivery, secrets.token_hex(8), now + LEASE)
+    transaction = Transaction()
+    outbox.keep(transaction, event)
+    transaction.put(delivery)
+    transaction.commit()
+    outcome = _send(delivery, hook, event, ())
+    return delivery, outcome
+
+
+def _attempt(delivery: DeliveryItem, schedule: Sequence[int]) -> None:
+    """Send what was claimed, unless there is nothing or nobody to send it to."""
+    now = clock.now()
+    try:
+        hook = models.webhook_of(delivery.institution_id, delivery.pk)
+    except NotFound:
+        return _close(delivery, "cancelled", now)
+    if hook.status != "enabled" and delivery.trigger != "test":
+        return _close(delivery, "skipped", now)
+    try:
+        event = outbox.event_of(delivery.institution_id, delivery.event_id)
+    except NotFound:
+        return _close(delivery, "failed", now, "expired")
+    _send(delivery, hook, event, () if delivery.trigger == "test" else schedule)
+    return None
+
+
+def _close(delivery: DeliveryItem, status: str, now: datetime, reason: str | None = None) -> None:
+    """End a delivery without an attempt."""
+    transaction = Transaction()
+    models.finish(transaction, delivery, status=status, now=now, reason=reason)
+    _commit(transaction, delivery)
+    log.info(
+        "webhook.delivery.closed",
+        institution_id=delivery.institution_id,
+        webhook_id=delivery.pk,
+        delivery_id=delivery.sk,
+        event_id=delivery.event_id,
+        status=status,
+        reason=reason,
+    )
+
+
+def _send(delivery: DeliveryItem, hook: WebhookItem, event: Event, schedule: Sequence[int]) -> Outcome:
+    """One request, one record, one log line."""
+    number = int(delivery.attempts_made) + 1
+    sent_at = clock.now()
+    outcome = outbound.post(
+        hook.url,
+        event.body,
+        _headers(delivery, hook, event, number, sent_at),
+        allow_loopback=settings().loopback_allowed,
+        own_hosts=service.own_hosts(),
+    )
+    now = clock.now()
+    verdict = judge(outcome, number, schedule, random.uniform(-JITTER, JITTER), now)  # noqa: S311
+    next_at = None if verdict.retry_in is None else now + timedelta(seconds=verdict.retry_in)
+    _log(delivery, hook, event, number, outcome, verdict, next_at)
+    transaction = Transaction()
+    models.finish(
+        transaction,
+        delivery,
+        status=verdict.status,
+        now=now,
+        attempt=models.attempt(
+            delivery,
+            number,
+            _facts(hook, event, outcome, verdict, sent_at, next_at),
+            resumed=(delivery.claims or 1) > 1,
+        ),
+        status_code=outcome.status_code,
+        reason=verdict.reason,
+        next_attempt_at=next_at,
+    )
+    if verdict.reason == "gone":
+        _disable(transaction, hook, "gone", now)
+    if verdict.retry_in is not None:
+        wait = math.ceil(verdict.retry_in)
+        transaction.after(lambda: service.wake([service.place_of(delivery)], wait))
+    _commit(transaction, delivery)
+    return outcome
+
+
+def _commit(transaction: Transaction, delivery: DeliveryItem) -> None:
+    try:
+        transaction.commit()
+    except Stale:  # the lease ran out and somebody else took over: theirs is the record
+        log.warning("webhook.delivery.lease_lost", webhook_id=delivery.pk, delivery_id=delivery.sk)
+
+
+def _disable(transaction: Transaction, hook: WebhookItem, reason: str, now: datetime) -> None:
+    """Switch a webhook off in the attempt's own transaction, and tell the institution's others."""
+    transaction.update(
+        WebhookItem(hook.pk, hook.sk),
+        [
+            WebhookItem.status.set("disabled"),
+            WebhookItem.disabled_reason.set(reason),
+            WebhookItem.disabled_at.set(instant(now)),
+            WebhookItem.updated_at.set(instant(now)),
+        ],
+        WebhookItem.pk.exists(),
+        Conflict("the webhook is gone"),
+    )
+    data = WebhookDisabled(webhook_id=hook.sk, reason=reason)
+    outbox.add(transaction, new_event(data, institution_id=hook.pk, now=now))
+
+
+def _headers(
+    delivery: DeliveryItem, hook: WebhookItem, event: Event, number: int, sent_at: datetime
+) -> dict[str, str]:
+    return {
+        **service.headers_of(hook),
+        "Content-Type": "application/json",
+        "User-Agent": "Talktiko-Webhooks/1",
+        "X-Talktiko-Event": event.type,
+        "X-Talktiko-Delivery": delivery.sk,
+        "X-Talktiko-Attempt": str(number),
+        **signature_headers(event.body, message_id=event.id, sent_at=sent_at, secret=service.secret_of(hook)),
+    }
+
+
+def _facts(
+    hook: WebhookItem,
+    event: Event,
+    outcome: Outcome,
+    verdict: Verdict,
+    sent_at: datetime,
+    next_at: datetime | None,
+) -> dict[str, Any]:
+    """An attempt as the API shows it."""
+    took = outcome.durations
+    return {
+        "sent_at": rfc3339(sent_at),
+        "outcome": "delivered" if verdict.status == "delivered" else "failed",
+        "status_code": outcome.status_code,
+        "error_class": error_class(outcome, verdict),
+        "error": outcome.error,
+        "host": urlsplit(hook.url).netloc,
+        "duration_ms": {
+            "total": took.total, "dns": took.dns, "connect": took.connect,
+            "tls": took.tls, "first_byte": took.first_byte,
+        },
+        "request_bytes": outcome.request_bytes,
+        "response_bytes": outcome.response_bytes,
+        "response_body": outcome.body_text or None,
+        "body_sha256": hashlib.sha256(event.body).hexdigest(),
+        "next_attempt_at": None if next_at is None else rfc3339(next_at),
+    }  # fmt: skip
+
+
+def error_class(outcome: Outcome, verdict: Verdict | None = None) -> str | None:
+    """Why it failed, as a class; `http_status` where an answer came that is no 2xx."""
+    if verdict is not None and verdict.status == "delivered":
+        return None
+    if outcome.error_class is not None:
+        return outcome.error_class
+    return None if outcome.accepted else "http_status"
+
+
+def _log(
+    delivery: DeliveryItem,
+    hook: WebhookItem,
+    event: Event,
+    number: int,
+    outcome: Outcome,
+    verdict: Verdict,
+    next_at: datetime | None,
+) -> None:
+    """The auditor's line: what was sent to whom, when, with which result. No secret, no learner data."""
+    url = urlsplit(hook.url)
+    took = outcome.durations
+    write = {"delivered": log.info, "retrying": log.warning, "failed": log.error}[verdict.status]
+    write(
+        "webhook.delivery.attempt",
+        institution_id=delivery.institution_id,
+        webhook_id=delivery.pk,
+        delivery_id=delivery.sk,
+        event_id=event.id,
+        event_type=event.type,
+        attempt=number,
+        trigger=delivery.trigger,
+        resumed=(delivery.claims or 1) > 1,
+        url_scheme=url.scheme,
+        url_host=url.hostname,
+        url_port=url.port,
+        url_path_sha256=hashlib.sha256(url.path.encode()).hexdigest()[:16],
+        resolved_address=outcome.resolved_address,
+        refused_address=outcome.refused_address,
+        tls_version=outcome.tls_version,
+        status_code=outcome.status_code,
+        outcome=verdict.status,
+        failure_reason=verdict.reason,
+        error_class=error_class(outcome, verdict),
+        duration_ms=took.total,
+        dns_ms=took.dns,
+        connect_ms=took.connect,
+        tls_ms=took.tls,
+        first_byte_ms=took.first_byte,
+        request_bytes=outcome.request_bytes,
+        response_bytes=outcome.response_bytes,
+        next_attempt_at=None if next_at is None else rfc3339(next_at),
+        request_id=delivery.request_id,
+        body_sha256=hashlib.sha256(event.body).hexdigest(),
+    )

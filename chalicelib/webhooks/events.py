@@ -1,0 +1,19 @@
+"""The events that webhooks themselves make."""
+
+from pydantic import Field
+
+from chalicelib.core.events import EventData
+from chalicelib.core.types import Id
+
+
+class WebhookPing(EventData, type="webhook.ping"):
+    """A test that someone asked for: the endpoint can be reached and verifies signatures."""
+
+    webhook_id: Id
+
+
+class WebhookDisabled(EventData, type="webhook.disabled"):
+    """A webhook was switched off; what it misses is recorded as skipped."""
+
+    webhook_id: Id
+    reason: str = Field(max_length=40, examples=["gone"])

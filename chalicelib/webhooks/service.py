@@ -1,0 +1,216 @@
+"""Webhooks: who is told of what, where."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from ulid import ULID
+
+from chalicelib.core import outbound, queues, sealing
+from chalicelib.core.clock import instant
+from chalicelib.core.errors import Invalid
+from chalicelib.core.events import Event, catalogue
+from chalicelib.core.ids import moment_of, new_id
+from chalicelib.core.settings import settings
+from chalicelib.core.store import Transaction
+from chalicelib.webhooks import models, signing
+from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
+
+DELIVERIES_QUEUE = "webhook-deliveries"
+HEADERS_BYTES = 4096
+RESERVED_HEADERS = ("user-agent", "accept", "cookie", "expect")
+RESERVED_PREFIXES = ("content-", "x-signature-", "webhook-", "x-talktiko-")
+
+
+def create(
+    transaction: Transaction,
+    institution_id: str,
+    *,
+    url: str,
+    events: Sequence[str],
+    description: str | None,
+    headers: Mapping[str, str] | None,
+    now: datetime,
+) -> tuple[WebhookItem, str]:
+    """A new webhook and its secret, shown this once. Raises `Invalid`; `Conflict` at the commit."""
+    _check_url(url)
+    secret = signing.new_secret(secrets.token_bytes(32))
+    webhook_id = new_id("whk", now)
+    item = WebhookItem(
+        institution_id,
+        webhook_id,
+        url=url,
+        events=_checked_events(events),
+        description=description,
+        sealed_secret=sealing.seal(
+            secret, institution_id=institution_id, kind="webhook-secret", record_id=webhook_id
+        ),
+        secret_hint=signing.hint_of(secret),
+        status="enabled",
+        created_at=instant(now),
+        updated_at=instant(now),
+    )
+    _set_headers(item, headers)
+    models.add_webhook(transaction, item)
+    return item, secret
+
+
+def update(
+    transaction: Transaction,
+    institution_id: str,
+    webhook_id: str,
+    *,
+    given: Mapping[str, object],
+    now: datetime,
+) -> WebhookItem:
+    """Change what is `given` of url, events, description and headers. Raises `NotFound`, `Invalid`."""
+    item = models.webhook_of(institution_id, webhook_id)
+    read_at = item.updated_at
+    missing = {name: ["must not be null"] for name in ("url", "events") if name in given and not given[name]}
+    if missing:
+        raise Invalid(missing)
+    if "url" in given:
+        item.url = str(given["url"])
+        _check_url(item.url)
+    if "events" in given:
+        item.events = _checked_events(given["events"])  # type: ignore[arg-type]
+    if "description" in given:
+        item.description = given["description"]  # type: ignore[assignment]
+    if "headers" in given:
+        _set_headers(item, given["headers"])  # type: ignore[arg-type]
+    item.updated_at = instant(now)
+    transaction.put(item, WebhookItem.updated_at == read_at)
+    return item
+
+
+def delete(transaction: Transaction, institution_id: str, webhook_id: str) -> None:
+    """Deliveries that are not final are cancelled when their next attempt is due. Raises `NotFound`."""
+    models.webhook_of(institution_id, webhook_id)
+    models.remove_webhook(transaction, institution_id, webhook_id)
+
+
+def fan_out(event: Event, now: datetime) -> None:
+    """A delivery for each webhook that asked for this event; for a disabled one it is only recorded.
+
+    Safe to repeat: the delivery's id follows from event and webhook.
+    """
+    woken = []
+    for hook in models.webhooks_of(event.institution_id):
+        if not wants(hook.events, event.type):
+            continue
+        delivery = models.pending(
+            webhook_id=hook.sk,
+            delivery_id=delivery_id(event.id, hook.sk),
+            institution_id=event.institution_id,
+            event_id=event.id,
+            event_type=event.type,
+            trigger="event",
+            request_id=event.request_id,
+            now=event.created_at,
+        )
+        if hook.status != "enabled":
+            models.add_delivery(models.finished(delivery, "skipped", now))
+        elif models.add_delivery(delivery) or _unfinished(delivery):
+            woken.append(place_of(delivery))
+    wake(woken)
+
+
+def _unfinished(delivery: DeliveryItem) -> bool:
+    """A repeated fan-out wakes what the first one may have died before waking."""
+    found = DeliveryItem.get(delivery.pk, delivery.sk, consistent_read=True)
+    return bool(found.status == "pending")
+
+
+def wants(subscriptions: Iterable[str], event_type: str) -> bool:
+    """Whether `*`, a group such as `lesson.*` or the exact name stands among the subscriptions."""
+    group = event_type.partition(".")[0]
+    return any(one in ("*", f"{group}.*", event_type) for one in subscriptions)
+
+
+def delivery_id(event_id: str, webhook_id: str) -> str:
+    """The same for the same event and webhook, and sorted by the event's time."""
+    digest = hashlib.sha256(f"{event_id}\n{webhook_id}".encode()).digest()[:10]
+    made = ULID.from_datetime(moment_of(event_id)).bytes[:6]
+    return f"dlv_{ULID.from_bytes(made + digest)}"
+
+
+def place_of(delivery: DeliveryItem) -> Place:
+    return Place(webhook_id=delivery.pk, delivery_id=delivery.sk, event_type=delivery.event_type)
+
+
+def wake(places: Sequence[Place], delay: int = 0) -> None:
+    """Ask for attempts after `delay` seconds, in steps of at most 900. A lost message is made good by
+    the sweeper, so that a queue which is away fails nothing.
+    """
+    queues.send(DELIVERIES_QUEUE, [queues.Outgoing(place, place.webhook_id, delay) for place in places])
+
+
+def sweep(now: datetime) -> int:
+    """Wake what is overdue: its message was lost, or whoever had it died. How many."""
+    places = list(models.due(now))
+    wake(places)
+    return len(places)
+
+
+def headers_of(item: WebhookItem) -> dict[str, str]:
+    """The custom headers with their values, for sending only."""
+    if item.sealed_headers is None:
+        return {}
+    opened = sealing.unseal(
+        item.sealed_headers, institution_id=item.pk, kind="webhook-headers", record_id=item.sk
+    )
+    headers: dict[str, str] = json.loads(opened)
+    return headers
+
+
+def secret_of(item: WebhookItem) -> str:
+    return sealing.unseal(
+        item.sealed_secret, institution_id=item.pk, kind="webhook-secret", record_id=item.sk
+    )
+
+
+def _check_url(url: str) -> None:
+    try:
+        outbound.check_url(url, allow_loopback=settings().loopback_allowed, own_hosts=own_hosts())
+    except outbound.Refused as refused:
+        raise Invalid({"url": [refused.message]}) from None
+
+
+def own_hosts() -> list[str]:
+    """Our own API is nobody's webhook."""
+    public_url = settings().public_url
+    if public_url is None or settings().loopback_allowed:
+        return []
+    return [public_url.partition("://")[2].partition("/")[0].partition(":")[0]]
+
+
+def _checked_events(events: Sequence[str]) -> list[str]:
+    known = list(catalogue())
+    unknown = [one for one in events if not any(wants([one], name) for name in known)]
+    if unknown:
+        raise Invalid({"events": [f"unknown event type: {one}" for one in unknown]})
+    return list(dict.fromkeys(events))
+
+
+def _set_headers(item: WebhookItem, headers: Mapping[str, str] | None) -> None:
+    if not headers:
+        item.header_names, item.sealed_headers = [], None
+        return
+    if len({name.lower() for name in headers}) != len(headers):
+        raise Invalid({"headers": ["the same header stands there twice"]})
+    for name in headers:
+        if name.lower() in RESERVED_HEADERS or name.lower().startswith(RESERVED_PREFIXES):
+            raise Invalid({"headers": [f"{name} is set by us"]})
+    try:
+        outbound.check_headers(headers)
+    except outbound.Refused as refused:
+        raise Invalid({"headers": [refused.message]}) from None
+    text = json.dumps(dict(headers))
+    if len(text.encode()) > HEADERS_BYTES:
+        raise Invalid({"headers": [f"at most {HEADERS_BYTES} bytes in all"]})
+    item.header_names = list(headers)
+    item.sealed_headers = sealing.seal(
+        text, institution_id=item.pk, kind="webhook-headers", record_id=item.sk
+    )

@@ -1,0 +1,116 @@
+"""Walking a list by its links, and what a cursor refuses."""
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import sealing
+from chalicelib.core.errors import Invalid
+from chalicelib.core.paging import Listing, Page, PageQuery, of_list
+
+PATH = "https://api.example.org/api/things"
+
+
+class Filtered(PageQuery):
+    language: str | None = None
+
+
+@pytest.fixture(autouse=True)
+def _signing_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "signing_key", lambda purpose: purpose.encode() * 4)
+
+
+def follow(link: str | None, rows: list[tuple[str, int]], scope: str = "ins_a") -> Page[int]:
+    assert link is not None
+    sent = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+    return Listing[int](PATH, scope, Filtered.model_validate(sent)).page(of_list(rows), len(rows))
+
+
+def rows_of(count: int) -> list[tuple[str, int]]:
+    return [(f"{n:06}", n) for n in range(count)]
+
+
+def first(count: int, per_page: int, **filters: str) -> Page[int]:
+    query = Filtered.model_validate({"per_page": per_page, **filters})
+    return Listing[int](PATH, "ins_a", query).page(of_list(rows_of(count)), count)
+
+
+@given(count=st.integers(0, 70), per_page=st.integers(1, 20))
+def test_a_walk_visits_every_row_once_each_way(count: int, per_page: int) -> None:
+    rows = rows_of(count)
+    page = first(count, per_page)
+    seen, pages = list(page.data), [page.data]
+    while page.links.next:
+        page = follow(page.links.next, rows)
+        seen += page.data
+        pages.append(page.data)
+    assert seen == list(range(count))
+    assert page.meta.last_page == page.meta.current_page
+    back = [page.data]
+    while page.links.prev:
+        page = follow(page.links.prev, rows)
+        back.append(page.data)
+    assert back[::-1] == pages
+
+
+def test_rows_added_and_removed_while_walking_move_nothing_else() -> None:
+    rows = rows_of(40)
+    page = first(40, 10)
+    changed = [row for row in rows if row[1] not in (3, 9, 10)] + [("000009a", 99)]
+    following = follow(page.links.next, sorted(changed))
+    assert following.data == [99, 11, 12, 13, 14, 15, 16, 17, 18, 19]
+
+
+def test_links_keep_filters_and_page_size() -> None:
+    page = first(40, 10, language="de")
+    for link in (page.links.first, page.links.next, page.links.last):
+        assert link is not None
+        assert link.startswith(f"{PATH}?")
+        query = parse_qs(urlsplit(link).query)
+        assert (query["language"], query["per_page"]) == (["de"], ["10"])
+
+
+def test_meta_counts_like_the_reference_page() -> None:
+    page = follow(first(42, 15).links.next, rows_of(42))
+    meta = page.model_dump(by_alias=True)["meta"]
+    assert meta == {
+        "current_page": 2, "from": 16, "to": 30, "last_page": 3, "per_page": 15, "total": 42, "path": PATH,
+    }  # fmt: skip
+
+
+def test_a_page_past_the_end_is_empty() -> None:
+    page = follow(f"{PATH}?page=9", rows_of(42))
+    assert (page.data, page.links.next, page.meta.from_, page.meta.to) == ([], None, None, None)
+    assert page.meta.last_page == 3
+
+
+@pytest.mark.parametrize("tamper", ["scope", "page", "filter", "per_page", "text", "garbage"])
+def test_a_cursor_of_anywhere_else_is_refused(tamper: str) -> None:
+    link = first(42, 5).links.next
+    assert link is not None
+    scope = "ins_b" if tamper == "scope" else "ins_a"
+    cursor = parse_qs(urlsplit(link).query)["cursor"][0]
+    altered = {
+        "scope": link,
+        "page": link.replace("page=2", "page=3"),
+        "filter": f"{link}&language=de",
+        "per_page": link.replace("per_page=5", "per_page=6"),
+        "text": link.replace(cursor, cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB")),
+        "garbage": link.replace(cursor, "%C3%A4%00"),
+    }[tamper]
+    with pytest.raises(Invalid) as refused:
+        follow(altered, rows_of(42), scope)
+    assert list(refused.value.fields) == ["cursor"]
+
+
+def test_a_page_number_alone_reaches_only_so_deep() -> None:
+    with pytest.raises(Invalid):
+        follow(f"{PATH}?page=1000&per_page=100", rows_of(3))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "101", "abc", ""])
+def test_a_page_size_out_of_bounds_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="per_page"):
+        PageQuery.model_validate({"per_page": value})
