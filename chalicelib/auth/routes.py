@@ -5,6 +5,7 @@ from chalice.app import Blueprint
 from chalicelib.auth import schemas, service
 from chalicelib.core.clock import rfc3339
 from chalicelib.core.http import Call, endpoint
+from chalicelib.core.paging import Page, PageQuery, of_list
 from chalicelib.core.tokens import TokenItem
 from chalicelib.institutions.service import Member
 
@@ -55,6 +56,15 @@ def me(call: Call) -> schemas.User:
     )
 
 
+@endpoint(api, "GET", "/api/integrations/tokens", abilities=["tokens:read"], query=PageQuery,
+          returns=Page[schemas.Token])  # fmt: skip
+def list_tokens(call: Call, query: PageQuery) -> Page[schemas.Token]:
+    """List the caller's API tokens and sessions, newest first. No token is ever shown again."""
+    found = service.tokens_of(call.caller, call.now)
+    rows = [(item.token_id, item) for item in found]
+    return call.listing(query).page(of_list(rows, descending=True), len(rows)).showing(_token)
+
+
 @endpoint(api, "POST", "/api/integrations/tokens", abilities=["tokens:write"], body=schemas.TokenCreate,
           returns=schemas.TokenCreated, status=201, idempotent=True, secret=True)  # fmt: skip
 def create_token(call: Call, body: schemas.TokenCreate) -> schemas.TokenCreated:
@@ -100,6 +110,7 @@ def _token(item: TokenItem) -> schemas.Token:
     return schemas.Token(
         id=item.token_id,
         name=item.name,
+        kind=item.kind,
         abilities=list(item.abilities),
         created_at=rfc3339(service.moment(item.created_at)),
         expires_at=rfc3339(service.moment(item.expires_at)),

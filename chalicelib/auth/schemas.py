@@ -2,68 +2,74 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from chalicelib.core.abilities import Ability, Role
-from chalicelib.core.ids import ID_PATTERN
+from chalicelib.core.types import Body, Id, Time
 
-Email = Annotated[str, Field(pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}$", max_length=254)]
-Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=30)]
+Email = Annotated[
+    str,
+    Field(
+        pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}$",
+        max_length=254,
+        examples=["ana@example.org"],
+    ),
+]
+Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ana Ruiz"])]
+TokenName = Annotated[str, Field(min_length=1, max_length=100, examples=["LMS integration"])]
+TOKEN_EXAMPLE = "tlk_01KAXG7Y0000000000000000A1_" + "x" * 49
 Grant = Ability | Literal["*"]
-Time = Annotated[str, Field(max_length=30, examples=["2026-11-25T12:00:00Z"])]
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SignUp(Body):
     """A new learner's account."""
 
     email: Email
-    password: str = Field(min_length=8, max_length=200)
-    name: str = Field(min_length=1, max_length=100)
+    password: str = Field(min_length=8, max_length=200, examples=["correct horse battery staple"])
+    name: Name
 
 
 class SignIn(Body):
     email: Email
-    password: str = Field(min_length=1, max_length=200)
-    device_name: str = Field("sign-in", min_length=1, max_length=100)
+    password: str = Field(min_length=1, max_length=200, examples=["correct horse battery staple"])
+    device_name: TokenName = "sign-in"
     institution_id: Id | None = Field(
-        None, description="Which membership to act for; the public one by default."
+        None,
+        description="Which membership to act for; by default that in the newest of the user's institutions.",
     )
 
 
 class User(BaseModel):
     id: Id
     email: Email
-    name: str = Field(max_length=100)
+    name: Name
     role: Role
     institution_id: Id
     member_id: Id
 
 
 class SignedIn(BaseModel):
-    token: str = Field(max_length=100, description="Shown this once.")
+    token: str = Field(max_length=100, description="Shown this once.", examples=[TOKEN_EXAMPLE])
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (a scheme, RFC 6750)
     expires_at: Time
     user: User
 
 
 class TokenCreate(Body):
-    name: str = Field(min_length=1, max_length=100)
+    name: TokenName
     abilities: list[Grant] = Field(min_length=1, max_length=20, examples=[["progress:read"]])
     expires_at: AwareDatetime | None = None
 
 
 class Token(BaseModel):
     id: Id
-    name: str = Field(max_length=100)
-    abilities: list[str] = Field(max_length=20)
+    name: TokenName
+    kind: Literal["session", "api"] = Field(description="A session comes from a sign-in.")
+    abilities: list[str] = Field(max_length=20, examples=[["progress:read"]])
     created_at: Time
     expires_at: Time
     last_used_at: Time | None
 
 
 class TokenCreated(Token):
-    token: str = Field(max_length=100, description="Shown this once.")
+    token: str = Field(max_length=100, description="Shown this once.", examples=[TOKEN_EXAMPLE])

@@ -116,7 +116,10 @@ def issue(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> Issued:
-    """A new token for the member. Raises `TooManyTokens`."""
+    """A new token for the member. A session takes the place of the oldest one where there are 25.
+
+    Raises `TooManyTokens`.
+    """
     token_id = new_id("tok", now)
     token, secret_hash = mint(token_id)
     item = TokenItem(
@@ -134,8 +137,22 @@ def issue(
         expires_at=epoch(expires_at or now + TOKEN_LIFE),
     )
     transaction.put(item)
-    institutions.hold_token(transaction, member, token_id, TooManyTokens())
+    replaced: list[str] = []
+    if len(member.token_ids) >= institutions.TOKENS_AT_MOST:
+        replaced = _replaceable(member, kind, now)
+        for old in replaced:
+            transaction.delete(TokenItem(old))
+    institutions.hold_token(transaction, member, token_id, instead_of=replaced, full=TooManyTokens())
     return Issued(token, item)
+
+
+def _replaceable(member: institutions.Member, kind: str, now: datetime) -> list[str]:
+    """Tokens that are gone or expired; for a session else the oldest session, which nobody may miss."""
+    found = {item.token_id: item for item in models.tokens_of(member.token_ids)}
+    dead = [one for one in member.token_ids if one not in found or found[one].expires_at <= epoch(now)]
+    if dead or kind != "session":
+        return dead
+    return [item.token_id for item in found.values() if item.kind == "session"][-1:]
 
 
 def create_token(

@@ -78,6 +78,8 @@ class Endpoint:
     secret: bool
     cached: str | None
     media_type: str
+    redirects: bool
+    refuses: tuple[type[DomainError], ...]
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -132,7 +134,20 @@ def endpoint(
     returns: type[R],
     cached: str | None = None,
     media_type: str = JSON,
+    refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[[Callable[Concatenate[Call, B, P], R]], Callable[Concatenate[Call, B, P], R]]: ...
+@overload
+def endpoint(
+    api: Blueprint,
+    method: Method,
+    path: str,
+    *,
+    abilities: Sequence[Ability] | None,
+    query: type[B],
+    returns: type[R],
+    redirects: Literal[True],
+    refuses: Sequence[type[DomainError]] = (),
+) -> Callable[[Callable[Concatenate[Call, B, P], R | Raw]], Callable[Concatenate[Call, B, P], R | Raw]]: ...
 @overload
 def endpoint(
     api: Blueprint,
@@ -170,18 +185,34 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
     secret: bool = False,
     cached: str | None = None,
     media_type: str = JSON,
+    redirects: bool = False,
+    refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[..., Any]:
     """Declare an endpoint. `abilities=None` makes it public; `[]` asks for any valid token.
 
     `secret`: the answer shows one, so a copy kept for its Idempotency-Key is sealed. `cached`: the
     answer's `Cache-Control`; it then carries an `ETag`, and `If-None-Match` is answered with 304.
-    `media_type` is what a `Raw` answer is documented as.
+    `media_type` is what a `Raw` answer is documented as; `redirects`: it may also be a 302. `refuses`
+    names refusals to document that do not follow from the rest.
     """
 
     def declare(view: Callable[..., Any]) -> Callable[..., Any]:
         asked = None if abilities is None else tuple(abilities)
         declared = Endpoint(
-            method, path, view, asked, body, query, returns, status, idempotent, secret, cached, media_type
+            method=method,
+            path=path,
+            view=view,
+            abilities=asked,
+            body=body,
+            query=query,
+            returns=returns,
+            status=status,
+            idempotent=idempotent,
+            secret=secret,
+            cached=cached,
+            media_type=media_type,
+            redirects=redirects,
+            refuses=tuple(refuses),
         )
         ENDPOINTS.append(declared)
 

@@ -68,3 +68,11 @@ def membership_of(user_id: str, institution_id: str) -> MembershipItem:
         return MembershipItem.get(f"USER#{user_id}", institution_id, consistent_read=True)
     except MembershipItem.DoesNotExist:
         raise NotFound("membership") from None
+
+
+def newest_membership_of(user_id: str) -> MembershipItem:
+    """In the institution made last; the public one's id comes before all others. Raises `NotFound`."""
+    found = MembershipItem.query(f"USER#{user_id}", scan_index_forward=False, limit=1, consistent_read=True)
+    for membership in found:
+        return membership
+    raise NotFound("membership")

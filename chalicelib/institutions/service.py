@@ -1,11 +1,13 @@
 """Institutions and members: who belongs where, as what."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pynamodb.expressions.condition import size
 from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
 
 from chalicelib.core.abilities import Role
 from chalicelib.core.clock import epoch
@@ -89,9 +91,16 @@ def add_member(
 
 
 def member_of_user(user_id: str, institution_id: str | None) -> Member:
-    """The user as an active member of this institution, or of the public one. Raises `NotFound`."""
-    home = institution_id or PUBLIC_INSTITUTION
-    return member(home, models.membership_of(user_id, home).member_id)
+    """The user as an active member of this institution. Raises `NotFound`.
+
+    Unnamed, it is the user's own institution, the newest of several; the public one where there is none.
+    """
+    membership = (
+        models.newest_membership_of(user_id)
+        if institution_id is None
+        else models.membership_of(user_id, institution_id)
+    )
+    return member(membership.sk, membership.member_id)
 
 
 def member(institution_id: str, member_id: str) -> Member:
@@ -109,15 +118,26 @@ def member(institution_id: str, member_id: str) -> Member:
     )
 
 
-def hold_token(transaction: Transaction, holder: Member, token_id: str, full: Exception) -> None:
-    """Note the token on its member. Raises `full` at 25 tokens; a member changed meanwhile is `Stale`."""
-    held = Path("token_ids")
-    item = models.MemberItem(holder.institution_id, holder.id)
-    as_read = (models.MemberItem.status == "active") & (models.MemberItem.role == holder.role.value)
-    if len(holder.token_ids) >= TOKENS_AT_MOST:
+def hold_token(
+    transaction: Transaction, holder: Member, token_id: str, *, instead_of: Collection[str], full: Exception
+) -> None:
+    """Note a token on its member, and forget those that it stands `instead_of`.
+
+    Raises `full` at 25 tokens; a member changed meanwhile is `Stale`.
+    """
+    held = models.MemberItem.token_ids
+    kept = holder.token_ids - set(instead_of)
+    if len(kept) >= TOKENS_AT_MOST:
         raise full
-    room = held.does_not_exist() | (size(held) < TOKENS_AT_MOST)  # type: ignore[no-untyped-call]
-    transaction.update(item, [models.MemberItem.token_ids.add({token_id})], as_read & room)
+    as_read = (models.MemberItem.status == "active") & (models.MemberItem.role == holder.role.value)
+    if instead_of:
+        action: Action = held.set({*kept, token_id})
+        as_read &= held == set(holder.token_ids)
+    else:
+        action = held.add({token_id})
+        room = size(Path("token_ids")) < TOKENS_AT_MOST  # type: ignore[no-untyped-call]
+        as_read &= held.does_not_exist() | room
+    transaction.update(models.MemberItem(holder.institution_id, holder.id), [action], as_read)
 
 
 def release_token(transaction: Transaction, institution_id: str, member_id: str, token_id: str) -> None:

@@ -74,7 +74,7 @@ def judge(outcome: Outcome, attempt: int, schedule: Sequence[int], jitter: float
 def retry_after(header: str | None, now: datetime) -> float:
     """Seconds that the receiver asks us to wait, from delta-seconds or an HTTP date; 0 for nonsense."""
     text = (header or "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         moment = parsedate_to_datetime(text)

@@ -294,7 +294,7 @@ def walk(facts: dict[str, Any]) -> None:
 
     with receiver() as server:
         headline(2, f"The owner subscribes {server.url} to learning events, and sends a test ping")
-        body = {"url": server.url, "events": ["exercise.*", "lesson.*", "course.*"]}
+        body = {"url": server.url, "events": ["exercise.*", "lesson.*", "course.*", "export.*"]}
         hook = owner.post("/api/integrations/webhooks", body)["data"]
         say(f"   {hook['id']}, secret {hook['secret'][:10]}… (shown this once)")
         try:
@@ -327,6 +327,8 @@ def _main_job(owner: Client, learner: Client, server: Receiver, hook: dict[str, 
 
     headline(6, "An export holds it all")
     export(owner)
+    told = server.next()
+    say(f"   and a webhook told it: {told.event['type']}, {told.event['data']['rows']} rows")
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from infra.local.cloud import REPOSITORY, Cloud, free_port, reset
 from infra.local.run import up
+from tests.system.client import Client, SignIns
 
 STATES = REPOSITORY / ".local" / "test"
 FAST_RETRIES = {"WEBHOOK_RETRY_SCHEDULE": "1,2,4"}
@@ -52,11 +53,10 @@ def _is_alive(pid: str) -> bool:
 
 def _clear_abandoned() -> None:
     """Stop and remove the clouds of test runs that were killed before they could."""
-    for state in STATES.glob("*/*"):
-        if not _is_alive(state.parent.name):
-            reset(Cloud(state, port=0))
     for run in STATES.glob("*"):
         if not _is_alive(run.name):
+            for state in run.iterdir():
+                reset(Cloud(state, port=0))
             shutil.rmtree(run, ignore_errors=True)
 
 
@@ -65,7 +65,7 @@ def states() -> Iterator[Path]:
     """Where this test run's clouds keep their state."""
     _clear_abandoned()
     folder = STATES / str(os.getpid())
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -79,3 +79,48 @@ def local_cloud(states: Path) -> Iterator[LocalCloud]:
         yield LocalCloud(cloud, up(cloud, FAST_RETRIES))
     finally:
         reset(cloud)
+
+
+@pytest.fixture(scope="session")
+def anyone(local_cloud: LocalCloud) -> Client:
+    """Without a token."""
+    return Client(local_cloud.base_url)
+
+
+@pytest.fixture(scope="session")
+def sign_in(anyone: Client) -> SignIns:
+    """Signs in to an account of `local_cloud.accounts`, for its institution."""
+    return SignIns(anyone)
+
+
+def _account(local_cloud: LocalCloud, role: str, *, of_first: bool) -> dict[str, str]:
+    first = local_cloud.accounts[0]["institution_id"]
+    return next(
+        account
+        for account in local_cloud.accounts
+        if account["role"] == role and (account["institution_id"] == first) == of_first
+    )
+
+
+@pytest.fixture(scope="session")
+def owner(local_cloud: LocalCloud, sign_in: SignIns) -> Client:
+    """The owner of the demo school."""
+    return sign_in(_account(local_cloud, "owner", of_first=True))
+
+
+@pytest.fixture(scope="session")
+def instructor(local_cloud: LocalCloud, sign_in: SignIns) -> Client:
+    """An instructor of the demo school."""
+    return sign_in(_account(local_cloud, "instructor", of_first=True))
+
+
+@pytest.fixture(scope="session")
+def learner(local_cloud: LocalCloud, sign_in: SignIns) -> Client:
+    """A learner of the demo school."""
+    return sign_in(_account(local_cloud, "learner", of_first=True))
+
+
+@pytest.fixture(scope="session")
+def stranger(local_cloud: LocalCloud, sign_in: SignIns) -> Client:
+    """The owner of another institution."""
+    return sign_in(_account(local_cloud, "owner", of_first=False))

@@ -1,59 +1,17 @@
 """Accounts and tokens over HTTP, against the deployed local cloud."""
 
-import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.system.client import Client
 from tests.system.conftest import LocalCloud
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: Any
-
-
-@dataclass(frozen=True)
-class Client:
-    base_url: str
-    token: str | None = None
-
-    def call(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.token:
-            sent["Authorization"] = f"Bearer {self.token}"
-        if body is not None:
-            sent.setdefault("Content-Type", "application/json")
-        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        request = Request(self.base_url + path, data=data, headers=sent, method=method)
-        try:
-            with urlopen(request, timeout=30) as response:
-                return _answer(response.status, dict(response.headers), response.read())
-        except HTTPError as error:
-            with error:
-                return _answer(error.code, dict(error.headers), error.read())
-
-
-def _answer(status: int, headers: dict[str, str], raw: bytes) -> Answer:
-    return Answer(
-        status, {name.lower(): value for name, value in headers.items()}, json.loads(raw or b"null")
-    )
-
-
-@pytest.fixture(scope="session")
-def anyone(local_cloud: LocalCloud) -> Client:
-    return Client(local_cloud.base_url)
 
 
 @pytest.fixture
 def learner(anyone: Client) -> Client:
+    """A new one for each test, of the public institution."""
     account = {"email": f"{secrets.token_hex(6)}@example.org", "password": "correct horse", "name": "Ana"}
     assert anyone.call("POST", "/api/auth/sign-up", account).status == 201
     signed_in = anyone.call(

@@ -52,6 +52,7 @@ def operation(declared: Endpoint, siblings: Sequence[Endpoint], schemas: Schemas
     links = _links(declared, siblings)
     made["responses"] = {
         str(declared.status): success | ({"links": links} if links else {}),
+        **_redirected(declared),
         **_unchanged(declared),
         **_refused(declared),
     }
@@ -147,7 +148,6 @@ def _success(declared: Endpoint, schemas: Schemas, base_url: str) -> Json:
         *ALWAYS,
         *(("ETag", "Cache-Control") if declared.cached is not None else ()),
         *(("Idempotent-Replayed",) if declared.idempotent else ()),
-        *(("Location",) if 300 <= declared.status < 400 else ()),
     ]
     made: Json = {"description": _DONE.get(declared.status, "Done."), "headers": headers(named)}
     model = answer(declared)
@@ -155,10 +155,17 @@ def _success(declared: Endpoint, schemas: Schemas, base_url: str) -> Json:
         url = base_url + declared.path
         content = _page(model, schemas, url) if issubclass(model, Page) else _wrapped(schemas, model)
         made["content"] = {JSON: content}
-    elif declared.returns is Raw and declared.status < 300:
+    elif declared.returns is Raw:
         kind = "object" if declared.media_type == JSON else "string"
         made["content"] = {declared.media_type.partition(";")[0]: {"schema": {"type": kind}}}
     return made
+
+
+def _redirected(declared: Endpoint) -> Json:
+    """The other answer of an endpoint that may send its caller elsewhere."""
+    if not declared.redirects:
+        return {}
+    return {"302": {"description": _DONE[302], "headers": headers([*ALWAYS, "Location"])}}
 
 
 def _wrapped(schemas: Schemas, model: type[Any]) -> Json:
@@ -224,6 +231,7 @@ def _refused(declared: Endpoint) -> Json:
         RateLimited: True,
     }
     statuses = {error.status for error, possible in can.items() if possible} | {500}
+    statuses |= {error.status for error in declared.refuses}
     return {
         str(refusal.status): {"$ref": f"#/components/responses/{refusal.name}"}
         for refusal in REFUSALS

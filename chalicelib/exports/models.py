@@ -1,0 +1,226 @@
+"""Export jobs.
+
+PK ins_…   SK exp_…    a job, 90 days; whoever works on it holds a claim with a lease
+PK ins_…   SK COUNT    how many of an institution's jobs are unfinished
+PK DUE     SK exp_…    stands while a job is unfinished, and says when to ask after it again
+
+A job, its DUE item and the count change together. One partition holds every DUE item: they are
+written twice per job, and a sweeper reads them once a minute.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
+
+from chalicelib.core.clock import epoch, instant
+from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.ids import is_id, new_id
+from chalicelib.core.store import Table, Transaction, table
+
+KEPT = timedelta(days=90)
+UNFINISHED_AT_MOST = 5
+UNFINISHED = ("queued", "running")
+
+
+class Place(BaseModel):
+    """Where a job stands: all that a queue message says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    institution_id: str
+    export_id: str
+
+
+class JobItem(Table):
+    class Meta:
+        table_name = table("exports")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    type = UnicodeAttribute()
+    status = UnicodeAttribute()
+    from_at = UnicodeAttribute(null=True)
+    to_at = UnicodeAttribute(null=True)
+    course_id = UnicodeAttribute(null=True)
+    delimiter = UnicodeAttribute()
+    bom = BooleanAttribute()
+    requested_by = UnicodeAttribute()
+    request_id = UnicodeAttribute()
+    tries = NumberAttribute(default=0)
+    claim = UnicodeAttribute(null=True)
+    claimed_until = UnicodeAttribute(null=True)
+    cut_off_at = UnicodeAttribute(null=True)
+    rows = NumberAttribute(default=0)
+    percent = NumberAttribute(default=0)
+    file_key = UnicodeAttribute(null=True)
+    size_bytes = NumberAttribute(null=True)
+    sha256 = UnicodeAttribute(null=True)
+    error = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+    started_at = UnicodeAttribute(null=True)
+    finished_at = UnicodeAttribute(null=True)
+    file_expires_at = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute()
+
+
+class CountItem(Table):
+    class Meta:
+        table_name = table("exports")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default="COUNT")
+    unfinished = NumberAttribute(default=0)
+
+
+class DueItem(Table):
+    class Meta:
+        table_name = table("exports")
+
+    pk = UnicodeAttribute(hash_key=True, default="DUE")
+    sk = UnicodeAttribute(range_key=True)
+    institution_id = UnicodeAttribute()
+    due_at = UnicodeAttribute()
+
+
+class ClaimLost(Exception):
+    """The lease ran out and somebody else has the job, or it is final: what was made is not the file."""
+
+
+def add_job(transaction: Transaction, job: JobItem, due_at: datetime) -> None:
+    """The transaction fails with `Conflict` where the institution has five unfinished jobs."""
+    transaction.put(job)
+    transaction.put(DueItem(sk=job.sk, institution_id=job.pk, due_at=instant(due_at)))
+    transaction.update(
+        CountItem(job.pk),
+        [CountItem.unfinished.add(1)],
+        CountItem.unfinished.does_not_exist() | (CountItem.unfinished < UNFINISHED_AT_MOST),
+        Conflict(
+            f"An institution has at most {UNFINISHED_AT_MOST} unfinished exports; wait until one is done.",
+            retry_after=30,
+        ),
+    )
+
+
+def job_of(institution_id: str, export_id: str, now: datetime) -> JobItem:
+    """Raises `NotFound`, also for another institution's, and past its 90 days."""
+    if not is_id(export_id, "exp"):
+        raise NotFound("export")
+    try:
+        job = JobItem.get(institution_id, export_id, consistent_read=True)
+    except JobItem.DoesNotExist:
+        raise NotFound("export") from None
+    if job.expires_at <= epoch(now):
+        raise NotFound("export")
+    return job
+
+
+def jobs_of(
+    institution_id: str, *, start: str | None, limit: int, backwards: bool, now: datetime
+) -> Sequence[JobItem]:
+    """Newest first. Ids sort by time, so the least one leaves out what is past its 90 days."""
+    low, high = new_id("exp", now - KEPT)[: len("exp_") + 10], "exp_~"
+    if start is not None:
+        low, high = (start, high) if backwards else (low, start)
+    if low > high:
+        return []
+    # `start` itself is in the range, and one row too many.
+    found = JobItem.query(
+        institution_id,
+        JobItem.sk.between(low, high),
+        scan_index_forward=backwards,
+        limit=limit + 1,
+        consistent_read=True,
+    )
+    return [job for job in found if job.sk != start][:limit]
+
+
+def claim(place: Place, token: str, *, now: datetime, lease: timedelta, cut_off: datetime) -> JobItem | None:
+    """Take the job until the lease ends: of those who race, one gets it.
+
+    None where somebody else has it, or it is final or gone. What an earlier try had made is forgotten.
+    """
+    job = JobItem(place.institution_id, place.export_id)
+    try:
+        job.update(
+            [
+                JobItem.status.set("running"),
+                JobItem.claim.set(token),
+                JobItem.claimed_until.set(instant(now + lease)),
+                JobItem.cut_off_at.set(instant(cut_off)),
+                JobItem.started_at.set(JobItem.started_at | instant(now)),
+                JobItem.tries.add(1),
+                JobItem.rows.set(0),
+                JobItem.percent.set(0),
+            ],
+            JobItem.status.is_in(*UNFINISHED)
+            & (JobItem.claimed_until.does_not_exist() | (JobItem.claimed_until <= instant(now))),
+        )
+    except UpdateError as error:
+        _unless_condition_failed(error)
+        return None
+    return job
+
+
+def tell_progress(job: JobItem, rows: int, percent: int) -> None:
+    """Raises `ClaimLost`."""
+    _update_mine(job, [JobItem.rows.set(rows), JobItem.percent.set(percent)])
+
+
+def release(job: JobItem) -> None:
+    """Give the job back for another try. Raises `ClaimLost`."""
+    actions: list[Action] = [
+        JobItem.status.set("queued"),
+        JobItem.rows.set(0),
+        JobItem.percent.set(0),
+        JobItem.claim.remove(),
+        JobItem.claimed_until.remove(),
+    ]
+    _update_mine(job, actions)
+
+
+def finish(
+    transaction: Transaction, job: JobItem, status: str, now: datetime, facts: Sequence[Action]
+) -> None:
+    """End a claim and the job with it. The commit raises `ClaimLost`."""
+    actions = [
+        JobItem.status.set(status),
+        JobItem.finished_at.set(instant(now)),
+        JobItem.claim.remove(),
+        JobItem.claimed_until.remove(),
+        *facts,
+    ]
+    transaction.update(JobItem(job.pk, job.sk), actions, JobItem.claim == job.claim, ClaimLost())
+    transaction.delete(DueItem(sk=job.sk))
+    transaction.update(CountItem(job.pk), [CountItem.unfinished.add(-1)])
+
+
+def _update_mine(job: JobItem, actions: list[Action]) -> None:
+    try:
+        JobItem(job.pk, job.sk).update(actions, JobItem.claim == job.claim)
+    except UpdateError as error:
+        _unless_condition_failed(error)
+        raise ClaimLost from error
+
+
+def _unless_condition_failed(error: UpdateError) -> None:
+    if error.cause_response_code != "ConditionalCheckFailedException":
+        raise error
+
+
+# Jobs that somebody must ask after
+
+
+def overdue(now: datetime) -> Iterator[DueItem]:
+    return (due for due in DueItem.query("DUE") if due.due_at <= instant(now))
+
+
+def postpone(due: DueItem, until: datetime) -> None:
+    """Ask again later, unless the job is finished by now."""
+    try:
+        due.update([DueItem.due_at.set(instant(until))], DueItem.due_at == due.due_at)
+    except UpdateError as error:
+        _unless_condition_failed(error)

@@ -1,0 +1,252 @@
+"""The app in this process, on a local cloud's DynamoDB, SQS and KMS: to count its calls, stop its
+clock and let it die between any two steps.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import pytest
+
+from infra.local.cloud import REGION, REPOSITORY, Cloud, free_port, reset, start
+from infra.local.deploy import RESOURCES, deploy_resources
+from tests.receiver import Receiver, receiving
+
+QUEUES = ("events", "webhook-deliveries", "exports")
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it can catch this."""
+
+
+@dataclass
+class Calls:
+    """Every AWS call of the app, and a plan of which of them it does not survive."""
+
+    made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    dies_before: Callable[[str, dict[str, Any]], bool] | None = None
+
+    def clear(self) -> None:
+        self.made.clear()
+        self.dies_before = None
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.made]
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [parameters for made, parameters in self.made if made == name]
+
+    def note(self, model: Any, params: dict[str, Any], **_: Any) -> None:
+        body = params.get("body") or b"{}"
+        parameters = json.loads(body) if isinstance(body, bytes | str) else dict(body)
+        if self.dies_before and self.dies_before(model.name, parameters):
+            raise Died(model.name)
+        self.made.append((model.name, parameters))
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+class Context:
+    """What Lambda hands over beside the event."""
+
+    function_name = "talktiko-test"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:talktiko-test"
+    aws_request_id = "test"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@dataclass
+class System:
+    """The app, its store, its clock."""
+
+    cloud: Cloud
+    calls: Calls
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def later(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def call(
+        self, method: str, url: str, body: object = None, *, token: str | None = None, **headers: str
+    ) -> Answer:
+        """One request, as API Gateway hands it to the app."""
+        from app import app
+
+        path, query = unquote(urlsplit(url).path), urlsplit(url).query
+        resource, parameters = _route(path, method, list(app.routes))
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            sent["authorization"] = f"Bearer {token}"
+        if body is not None:
+            sent.setdefault("content-type", "application/json")
+        answer = app(
+            {
+                "path": path,
+                "headers": sent,
+                "multiValueQueryStringParameters": parse_qs(query, keep_blank_values=True) or None,
+                "pathParameters": parameters,
+                "body": None if body is None else json.dumps(body),
+                "stageVariables": None,
+                "requestContext": {
+                    "httpMethod": method,
+                    "resourcePath": resource,
+                    "path": quote(path),
+                    "requestId": "test",
+                    "domainName": "api.example.org",
+                    "identity": {"sourceIp": "192.0.2.1"},
+                },
+            },
+            Context(),
+        )
+        text = answer["body"]
+        headers_sent = {name.lower(): value for name, value in answer["headers"].items()}
+        is_json = "json" in headers_sent.get("content-type", "")
+        return Answer(answer["statusCode"], headers_sent, json.loads(text) if is_json and text else text)
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """What waits in a queue and may be received now."""
+        sqs = self.cloud.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"talktiko-local-{queue}")["QueueUrl"]
+        found = []
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in batch:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            found += batch
+        return found
+
+    def work(self, worker: Callable[[Any, Any], Any], messages: list[dict[str, Any]]) -> None:
+        """Hand messages to a worker, as Lambda does."""
+        if messages:
+            worker({"Records": [_record(message) for message in messages]}, Context())
+
+    def tick(self, worker: Callable[[Any, Any], Any]) -> None:
+        """A scheduled run."""
+        keys = ("version", "account", "region", "detail", "detail-type", "source", "time", "id", "resources")
+        worker(dict.fromkeys(keys, ""), Context())
+
+
+def _route(path: str, method: str, routes: list[str]) -> tuple[str, dict[str, str]]:
+    """API Gateway's choice: an exact part wins over a variable one."""
+    parts = path.split("/")
+    fitting = []
+    for route in routes:
+        names = route.split("/")
+        if len(names) == len(parts) and all(
+            name == part or (name.startswith("{") and part) for name, part in zip(names, parts, strict=True)
+        ):
+            variables = {n[1:-1]: p for n, p in zip(names, parts, strict=True) if n.startswith("{")}
+            fitting.append((len(variables), route, variables))
+    if not fitting:
+        return "/{proxy+}", {}
+    _, route, variables = min(fitting, key=lambda found: found[0])
+    return route, variables
+
+
+def _record(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message.get("MessageId", "test"),
+        "receiptHandle": message.get("ReceiptHandle", "test"),
+        "body": message["Body"],
+        "attributes": {"ApproximateReceiveCount": "1"},
+    }
+
+
+@pytest.fixture(scope="session")
+def _cloud() -> Iterator[Cloud]:
+    state = REPOSITORY / ".local" / "test" / str(os.getpid()) / "store"
+    cloud = Cloud(state, free_port(), snapshot_seconds=3600)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {
+            "AWS_ENDPOINT_URL": cloud.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "STAGE": "local",
+            "PUBLIC_RATE_LIMIT": "100000",
+            "SIGN_IN_LIMIT": "100000",
+            "SIGN_IN_ADDRESS_LIMIT": "100000",
+            "PUBLIC_URL": "https://api.example.org",
+        }.items():
+            environment.setenv(name, value)
+        try:
+            start(cloud)
+            deploy_resources(cloud, REPOSITORY / RESOURCES)
+            yield cloud
+        finally:
+            reset(cloud)
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _calls(_cloud: Cloud) -> Calls:
+    from chalicelib.core import aws
+    from chalicelib.core.settings import settings
+    from chalicelib.core.store import connection
+
+    for made in (settings, connection, aws.sqs, aws.s3, aws.kms, aws.queue_url):
+        made.cache_clear()
+    calls = Calls()
+    for client in (connection().client, aws.sqs(), aws.s3(), aws.kms()):
+        client.meta.events.register("before-call.*.*", calls.note)
+    return calls
+
+
+@pytest.fixture(scope="session")
+def later_systems(_cloud: Cloud, _calls: Calls) -> Iterator[Callable[[], System]]:
+    """Makes systems on the same store, each with a clock of its own: that of the last one made holds."""
+    from chalicelib.core import clock
+
+    latest = [System(_cloud, _calls)]
+
+    def make() -> System:
+        latest.append(System(_cloud, _calls))
+        return latest[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: latest[-1].now)
+        yield make
+
+
+@pytest.fixture
+def system(later_systems: Callable[[], System], _calls: Calls) -> Iterator[System]:
+    """Its clock stands still until the test moves it."""
+    system = later_systems()
+    _calls.clear()
+    yield system
+    _calls.clear()
+
+
+@pytest.fixture
+def empty_queues(system: System) -> None:
+    """Nothing waits in the queues that an earlier test left there."""
+    for queue in QUEUES:
+        system.messages(queue)
+    system.calls.clear()
+
+
+@pytest.fixture(scope="session")
+def school(_calls: Calls) -> str:
+    """The demo data: a school with its people, and the courses. Its id."""
+    from infra.demo.seed import SCHOOL, seed
+
+    seed()
+    return SCHOOL.id
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as server:
+        yield server

@@ -1,0 +1,294 @@
+"""An answer, its transaction, its event, its webhook: in process, with every AWS call in view."""
+
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.receiver import Receiver
+from tests.store.conftest import Died, System
+
+pytestmark = pytest.mark.usefixtures("empty_queues")
+
+SCHOOL = "ins_00000000000000000000000001"
+
+
+def sign_in(system: System, email: str, password: str) -> str:
+    signed_in = system.call(
+        "POST",
+        "/api/auth/sign-in",
+        {"email": email, "password": password, "institution_id": SCHOOL},
+    )
+    assert signed_in.status == 200, signed_in.body
+    token: str = signed_in.body["data"]["token"]
+    return token
+
+
+@pytest.fixture
+def learner(system: System, school: str) -> str:
+    return sign_in(system, "learner@lingua-school.example", "demo-learner-1")
+
+
+@pytest.fixture
+def owner(system: System, school: str) -> str:
+    return sign_in(system, "owner@lingua-school.example", "demo-owner-1")
+
+
+def an_item(system: System, token: str, kind: str = "multiple_choice") -> dict[str, Any]:
+    items = system.call("GET", f"/api/trainingItems?type={kind}", token=token).body["data"]
+    item: dict[str, Any] = items[0]
+    return item
+
+
+def answer(system: System, token: str, item_id: str, **headers: str) -> Any:
+    body = {"answer": "b", "duration_ms": 4200}
+    return system.call("POST", f"/api/trainingItems/{item_id}/attempts", body, token=token, **headers)
+
+
+@pytest.fixture
+def hook(system: System, owner: str, receiver: Receiver) -> Any:
+    body = {"url": receiver.url, "events": ["exercise.answered"]}
+    made = system.call("POST", "/api/integrations/webhooks", body, token=owner)
+    assert made.status == 201, made.body
+    yield made.body["data"]
+    system.call("DELETE", f"/api/integrations/webhooks/{made.body['data']['id']}", token=owner)
+
+
+def deliver_all(system: System) -> None:
+    """What the events and deliveries queues hold, worked off once."""
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks.worker import deliver
+
+    system.work(fan_out, system.messages("events"))
+    system.work(deliver, system.messages("webhook-deliveries"))
+
+
+def test_attempt_progress_event_and_idempotency_record_are_one_transaction(
+    system: System, learner: str
+) -> None:
+    item = an_item(system, learner)
+    system.calls.clear()
+    done = answer(system, learner, item["id"], idempotency_key=secrets.token_hex(8))
+    assert done.status == 201
+    (transaction,) = system.calls.of("TransactWriteItems")
+    written = [action["Put"]["Item"] for action in transaction["TransactItems"]]
+    keys = {(row["pk"]["S"], row.get("sk", {}).get("S", "")) for row in written}
+    member = done.body["data"]["attempt"]["learner_id"]
+    kinds = {sk.partition("#")[0] for pk, sk in keys if pk == member}
+    assert (
+        {"ATTEMPT", "LEARNER", "LESSON", "COURSE", "ITEM", "DAY"} >= kinds >= {"ATTEMPT", "LEARNER", "COURSE"}
+    )
+    assert any(sk.startswith("evt_") and pk.startswith(SCHOOL) for pk, sk in keys)
+    assert any(pk.startswith("OUTBOX#") for pk, _ in keys)
+    assert any(pk.startswith("IDEMPOTENCY#") for pk, _ in keys)
+
+
+def test_an_answer_costs_these_calls(system: System, learner: str) -> None:
+    item = an_item(system, learner)
+    answer(system, learner, item["id"])
+    system.calls.clear()
+    answer(system, learner, item["id"])
+    assert system.calls.names() == [
+        "UpdateItem",  # token, rate limit, last use
+        "GetItem",  # the learner
+        "GetItem",  # the exercise with its key
+        "BatchGetItem",  # everything that the answer may change
+        "TransactWriteItems",
+        "SendMessageBatch",  # publication
+        "DeleteItem",  # its marker
+    ]
+
+
+def test_an_event_of_a_process_that_died_before_publication_arrives_once_in_effect(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.events.worker import sweep_outbox
+
+    item = an_item(system, learner)
+    system.calls.dies_before = lambda name, _: name == "SendMessageBatch"
+    with pytest.raises(Died):
+        answer(system, learner, item["id"])
+    system.calls.clear()
+    deliver_all(system)
+    assert receiver.requests == []
+
+    system.tick(sweep_outbox)
+    assert system.messages("events") == [], "the grace time is not over"
+    system.later(31)
+    system.tick(sweep_outbox)
+    woken = system.messages("events")
+    assert len(woken) == 1
+
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks.worker import deliver
+
+    system.work(fan_out, woken)
+    system.work(fan_out, woken)  # a message may come twice
+    system.tick(sweep_outbox)  # and the sweeper finds nothing more
+    assert system.messages("events") == []
+    deliveries = system.messages("webhook-deliveries")
+    system.work(deliver, [*deliveries, *deliveries])
+    assert len(receiver.requests) == 1
+    listed = system.call("GET", f"/api/integrations/webhooks/{hook['id']}/deliveries", token=owner)
+    assert [row["status"] for row in listed.body["data"]] == ["delivered"]
+
+
+def test_an_answer_whose_process_died_before_the_commit_left_nothing(
+    system: System, learner: str, hook: dict[str, Any]
+) -> None:
+    from chalicelib.events.worker import sweep_outbox
+
+    item = an_item(system, learner)
+    before = answer(system, learner, item["id"]).body["data"]
+    system.messages("events")
+    system.calls.dies_before = lambda name, _: name == "TransactWriteItems"
+    with pytest.raises(Died):
+        answer(system, learner, item["id"], idempotency_key="died")
+    system.calls.clear()
+    system.later(60)
+    system.tick(sweep_outbox)
+    assert system.messages("events") == []
+    after = answer(system, learner, item["id"], idempotency_key="died")
+    assert after.status == 201
+    assert "idempotent-replayed" not in after.headers
+    assert after.body["data"]["changes"]["lesson_percent"] == before["changes"]["lesson_percent"]
+
+
+def test_the_default_schedule_is_one_five_and_twenty_five_minutes(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.webhooks.worker import deliver
+
+    receiver.answers = [500, 500, 500, 500]
+    answer(system, learner, an_item(system, learner)["id"])
+    deliver_all(system)
+    path = f"/api/integrations/webhooks/{hook['id']}/deliveries"
+    row = system.call("GET", path, token=owner).body["data"][0]
+    place = json.dumps({"webhook_id": hook["id"], "delivery_id": row["id"], "event_type": row["event_type"]})
+    for attempt, minutes in enumerate((1, 5, 25), start=1):
+        waits = [seconds for seconds in _wake_ups(system, hook) if seconds]
+        seconds = minutes * 60
+        assert len(waits) == 1
+        assert min(0.8 * seconds, 900) <= waits[0] <= min(1.2 * seconds + 1, 900)
+        now = system.call("GET", f"{path}/{row['id']}", token=owner).body["data"]
+        assert (now["status"], now["attempts_made"]) == ("retrying", attempt)
+
+        system.calls.clear()
+        system.later(0.8 * seconds - 1)
+        system.work(deliver, [{"Body": place}])  # a wake-up that comes early goes back
+        assert len(receiver.requests) == attempt
+        assert len(_wake_ups(system, hook)) == 1
+
+        system.calls.clear()
+        system.later(0.4 * seconds + 2)
+        system.work(deliver, [{"Body": place}])
+        assert len(receiver.requests) == attempt + 1
+    done = system.call("GET", f"{path}/{row['id']}", token=owner).body["data"]
+    assert (done["status"], done["failure_reason"]) == ("failed", "exhausted")
+    assert [one["attempt"] for one in done["attempts"]] == [1, 2, 3, 4]
+    assert len({request.body for request in receiver.requests}) == 1
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    system.messages("webhook-deliveries")
+
+
+def _wake_ups(system: System, hook: dict[str, Any]) -> list[int]:
+    """Delays, in seconds, with which attempts to this webhook were asked for."""
+    return [
+        entry["DelaySeconds"]
+        for call in system.calls.of("SendMessageBatch")
+        for entry in call["Entries"]
+        if hook["id"] in entry["MessageBody"]
+    ]
+
+
+def test_a_worker_that_died_after_sending_repeats_the_attempt_and_records_it_once(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks.worker import deliver, sweep_deliveries
+
+    answer(system, learner, an_item(system, learner)["id"])
+    system.work(fan_out, system.messages("events"))
+    messages = system.messages("webhook-deliveries")
+    system.calls.dies_before = lambda name, _: name == "TransactWriteItems"
+    with pytest.raises(Died):
+        system.work(deliver, messages)
+    system.calls.clear()
+    system.work(deliver, messages)  # the lease still holds
+    assert len(receiver.requests) == 1
+    system.later(timedelta(seconds=45 + 31).total_seconds())
+    system.tick(sweep_deliveries)
+    system.work(deliver, system.messages("webhook-deliveries"))
+    assert len(receiver.requests) == 2
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    path = f"/api/integrations/webhooks/{hook['id']}/deliveries"
+    row = system.call("GET", path, token=owner).body["data"][0]
+    detail = system.call("GET", f"{path}/{row['id']}", token=owner).body["data"]
+    assert detail["status"] == "delivered"
+    assert [(one["attempt"], one["resumed"]) for one in detail["attempts"]] == [(1, True)]
+
+
+@pytest.mark.parametrize("dies_before", ["PutItem", "SendMessageBatch"])
+def test_a_fan_out_that_died_is_made_good(
+    system: System, learner: str, hook: dict[str, Any], receiver: Receiver, dies_before: str
+) -> None:
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks.worker import deliver
+
+    answer(system, learner, an_item(system, learner)["id"])
+    messages = system.messages("events")
+    system.calls.dies_before = lambda name, _: name == dies_before
+    with pytest.raises(Died):
+        system.work(fan_out, messages)
+    system.calls.clear()
+    system.work(fan_out, messages)  # the queue hands the message out again
+    system.work(deliver, system.messages("webhook-deliveries"))
+    assert len(receiver.requests) == 1
+
+
+def test_no_request_scans_or_filters(system: System, learner: str, owner: str, hook: dict[str, Any]) -> None:
+    from chalicelib.core.http import ENDPOINTS
+
+    reads = [
+        "/api/auth/me",
+        "/api/integrations/tokens",
+        "/api/public/courses",
+        "/api/public/courses/german-a1",
+        "/api/courses?language=de&level=A1",
+        "/api/lessons",
+        "/api/trainings",
+        "/api/trainingItems?type=cloze",
+        "/api/integrations/webhooks",
+        f"/api/integrations/webhooks/{hook['id']}",
+        f"/api/integrations/webhooks/{hook['id']}/deliveries?status=failed&event=exercise.answered",
+        "/api/integrations/webhooks/event-types",
+        "/api/integrations/exports",
+    ]
+    course = system.call("GET", "/api/courses", token=owner).body["data"][0]["id"]
+    reads += [f"/api/courses/{course}", f"/api/courses/{course}/lesson-progress"]
+    system.calls.clear()
+    for path in reads:
+        assert system.call("GET", path, token=owner).status == 200, path
+    assert "Scan" not in system.calls.names()
+    assert not [call for _, call in system.calls.made if "FilterExpression" in call]
+    shapes = {path.partition("?")[0].count("/") for path in reads}
+    assert shapes
+    unread = {
+        endpoint.path
+        for endpoint in ENDPOINTS
+        if endpoint.method == "GET" and not endpoint.path.startswith(("/docs", "/api/openapi"))
+    } - {_declared(path) for path in reads}
+    assert unread <= {
+        "/api/integrations/webhooks/{id}/deliveries/{delivery}",
+        "/api/integrations/exports/{id}",
+        "/api/integrations/exports/{id}/download",
+    }
+
+
+def _declared(path: str) -> str:
+    from app import app
+    from tests.store.conftest import _route
+
+    return _route(path.partition("?")[0], "GET", list(app.routes))[0]
