@@ -43,7 +43,8 @@ class Calls:
 
     def note(self, model: Any, params: dict[str, Any], **_: Any) -> None:
         body = params.get("body") or b"{}"
-        parameters = json.loads(body) if isinstance(body, bytes | str) else dict(body)
+        speaks_json = model.service_model.metadata["protocol"] == "json"
+        parameters = json.loads(body) if speaks_json else {}
         if self.dies_before and self.dies_before(model.name, parameters):
             raise Died(model.name)
         self.made.append((model.name, parameters))
@@ -174,6 +175,7 @@ def _cloud() -> Iterator[Cloud]:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": str(cloud.stored / "aws.config"),
             "STAGE": "local",
             "PUBLIC_RATE_LIMIT": "100000",
             "SIGN_IN_LIMIT": "100000",
@@ -231,7 +233,12 @@ def system(later_systems: Callable[[], System], _calls: Calls) -> Iterator[Syste
 
 @pytest.fixture
 def empty_queues(system: System) -> None:
-    """Nothing waits in the queues that an earlier test left there."""
+    """Nothing waits in the queues or in the outbox that an earlier test left there."""
+    from chalicelib.events.worker import sweep_outbox
+
+    system.later(3600)
+    system.tick(sweep_outbox)
+    system.later(-3600)
     for queue in QUEUES:
         system.messages(queue)
     system.calls.clear()
