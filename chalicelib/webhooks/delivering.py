@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.core import clock, limits, outbound, outbox
 from chalicelib.core.clock import instant, rfc3339
-from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.errors import NotFound
 from chalicelib.core.events import Event, new_event
 from chalicelib.core.ids import new_id
 from chalicelib.core.logs import log
@@ -174,29 +174,41 @@ def _send(delivery: DeliveryItem, hook: WebhookItem, event: Event, schedule: Seq
     verdict = judge(outcome, number, schedule, random.uniform(-JITTER, JITTER), now)  # noqa: S311
     next_at = None if verdict.retry_in is None else now + timedelta(seconds=verdict.retry_in)
     _log(delivery, hook, event, number, outcome, verdict, next_at)
-    transaction = Transaction()
-    models.finish(
-        transaction,
+    recorded = models.attempt(
         delivery,
-        status=verdict.status,
-        now=now,
-        attempt=models.attempt(
-            delivery,
-            number,
-            _facts(hook, event, outcome, verdict, sent_at, next_at),
-            resumed=(delivery.claims or 1) > 1,
-        ),
-        status_code=outcome.status_code,
-        reason=verdict.reason,
-        next_attempt_at=next_at,
+        number,
+        _facts(hook, event, outcome, verdict, sent_at, next_at),
+        resumed=(delivery.claims or 1) > 1,
     )
-    if verdict.reason == "gone":
-        _disable(transaction, hook, "gone", now)
-    if verdict.retry_in is not None:
-        wait = math.ceil(verdict.retry_in)
-        transaction.after(lambda: service.wake([service.place_of(delivery)], wait))
-    _commit(transaction, delivery)
+
+    def record(*, disabling: bool) -> None:
+        transaction = Transaction()
+        models.finish(
+            transaction,
+            delivery,
+            status=verdict.status,
+            now=now,
+            attempt=recorded,
+            status_code=outcome.status_code,
+            reason=verdict.reason,
+            next_attempt_at=next_at,
+        )
+        if disabling:
+            _disable(transaction, hook, "gone", now)
+        if verdict.retry_in is not None:
+            wait = math.ceil(verdict.retry_in)
+            transaction.after(lambda: service.wake([service.place_of(delivery)], wait))
+        _commit(transaction, delivery)
+
+    try:
+        record(disabling=verdict.reason == "gone")
+    except _NotEnabled:
+        record(disabling=False)
     return outcome
+
+
+class _NotEnabled(Exception):
+    """The webhook was disabled or deleted meanwhile: there is nothing left to switch off."""
 
 
 def _commit(transaction: Transaction, delivery: DeliveryItem) -> None:
@@ -216,8 +228,8 @@ def _disable(transaction: Transaction, hook: WebhookItem, reason: str, now: date
             WebhookItem.disabled_at.set(instant(now)),
             WebhookItem.updated_at.set(instant(now)),
         ],
-        WebhookItem.pk.exists(),
-        Conflict("the webhook is gone"),
+        WebhookItem.status == "enabled",
+        _NotEnabled(),
     )
     data = WebhookDisabled(webhook_id=hook.sk, reason=reason)
     outbox.add(transaction, new_event(data, institution_id=hook.pk, now=now))

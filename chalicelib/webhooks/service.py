@@ -19,6 +19,7 @@ from chalicelib.webhooks import models, signing
 from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
 
 DELIVERIES_QUEUE = "webhook-deliveries"
+BACKED_UP = 1000
 HEADERS_BYTES = 4096
 RESERVED_HEADERS = ("user-agent", "accept", "cookie", "expect")
 RESERVED_PREFIXES = ("content-", "x-signature-", "webhook-", "x-talktiko-")
@@ -148,7 +149,12 @@ def wake(places: Sequence[Place], delay: int = 0) -> None:
 
 
 def sweep(now: datetime) -> int:
-    """Wake what is overdue: its message was lost, or whoever had it died. How many."""
+    """Wake what is overdue: its message was lost, or whoever had it died. How many.
+
+    While the queue is backed up, messages are late and not lost: sending more would only make it longer.
+    """
+    if queues.waiting(DELIVERIES_QUEUE) > BACKED_UP:
+        return 0
     places = list(models.due(now))
     wake(places)
     return len(places)

@@ -230,6 +230,30 @@ def test_a_worker_that_died_after_sending_repeats_the_attempt_and_records_it_onc
     assert [(one["attempt"], one["resumed"]) for one in detail["attempts"]] == [(1, True)]
 
 
+def test_two_answers_that_say_gone_disable_a_webhook_once(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks import models
+    from chalicelib.webhooks.worker import deliver
+
+    path = f"/api/integrations/webhooks/{hook['id']}"
+    first, second = (answer(system, learner, an_item(system, learner)["id"]) for _ in range(2))
+    assert first.status == second.status == 201
+    system.work(fan_out, system.messages("events"))
+    messages = [m for m in system.messages("webhook-deliveries") if hook["id"] in m["Body"]]
+    receiver.answers = [410, 410]
+    stale = models.webhook_of(SCHOOL, hook["id"])
+    system.work(deliver, messages[:1])
+    assert system.call("GET", path, token=owner).body["data"]["status"] == "disabled"
+    with pytest.MonkeyPatch.context() as patch:  # the other worker read the webhook before that
+        patch.setattr(models, "webhook_of", lambda *_: stale)
+        system.work(deliver, messages[1:])
+    rows = system.call("GET", f"{path}/deliveries", token=owner).body["data"]
+    assert [(row["status"], row["failure_reason"]) for row in rows] == [("failed", "gone")] * 2
+    assert len(system.messages("events")) == 1
+
+
 @pytest.mark.parametrize("dies_before", ["PutItem", "SendMessageBatch"])
 def test_a_fan_out_that_died_is_made_good(
     system: System, learner: str, hook: dict[str, Any], receiver: Receiver, dies_before: str
