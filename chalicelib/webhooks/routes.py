@@ -15,6 +15,9 @@ from chalicelib.webhooks.models import DeliveryItem, WebhookItem
 
 api = Blueprint(__name__)
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9998, 1, 1, tzinfo=UTC)
+
 
 @endpoint(api, "GET", "/api/integrations/webhooks", abilities=["webhooks:read"], query=PageQuery,
           returns=Page[schemas.Webhook])  # fmt: skip
@@ -146,10 +149,8 @@ def _between(query: schemas.DeliveryQuery) -> tuple[str, str]:
 
 
 def _first_id(moment: datetime) -> str:
-    """Below every delivery id made at that moment or later."""
-    known = min(
-        max(moment.astimezone(UTC), datetime(1970, 1, 1, tzinfo=UTC)), datetime.max.replace(tzinfo=UTC)
-    )
+    """Below every delivery id made at that moment or later. Nothing was made before 1970 or after 9998."""
+    known = min(max(moment, _EARLIEST), _LATEST).astimezone(UTC)
     return f"dlv_{str(ULID.from_datetime(known))[:10]}"
 
 
