@@ -227,22 +227,45 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
 
 
 def complete(app: Chalice) -> None:
-    """Answer what is not declared: 405 with `Allow` for other methods, 404 for other paths.
+    """Answer what is not declared: HEAD like GET, OPTIONS with `Allow`, 405 with `Allow` for other
+    methods, 404 for other paths.
 
     The gateway would answer these in its own words, and cannot tell them apart.
     """
     for path, entries in list(app.routes.items()):
-        allow = sorted(entries)
+        views: dict[str, Callable[..., Response]] = {}
+        if "GET" in entries:
+            views["HEAD"] = _without_body(entries["GET"].view_function)
+        allow = sorted({*entries, *views, "OPTIONS"})
+        views["OPTIONS"] = _allowing(app, allow)
         for method in METHODS:
             if method not in entries:
-                app.route(path, methods=[method], content_types=[], name="refuse_method")(
-                    _refusing(app, MethodNotAllowed(allow))
-                )
+                view = views.get(method) or _refusing(app, MethodNotAllowed(allow))
+                app.route(path, methods=[method], content_types=[], name=view.__name__)(view)
     for path in ("/", "/{proxy+}"):
         if path not in app.routes:
             app.route(path, methods=list(METHODS), content_types=[], name="refuse_path")(
                 _refusing(app, NotFound("path"))
             )
+
+
+def _without_body(view: Callable[..., Response]) -> Callable[..., Response]:
+    """The same answer without its content (RFC 9110 section 9.3.2)."""
+
+    def head(**parameters: str) -> Response:
+        answer = view(**parameters)
+        return Response(body="", status_code=answer.status_code, headers=answer.headers)
+
+    return head
+
+
+def _allowing(app: Chalice, allow: Sequence[str]) -> Callable[..., Response]:
+    """What the path answers (RFC 9110 section 9.3.7). No CORS: no browser client needs it yet."""
+
+    def options(**_: str) -> Response:
+        return _Exchange(_request(app), None, {}).permission(allow)
+
+    return options
 
 
 def _refusing(app: Chalice, error: DomainError) -> Callable[..., Response]:
@@ -290,6 +313,9 @@ class _Exchange:
             log.exception("http.failed", request_id=self.request_id, path=self._route())
             body = problems.unexpected(instance=self.path, request_id=self.request_id)
             return self._respond(500, body, problems.MEDIA_TYPE)
+
+    def permission(self, allow: Sequence[str]) -> Response:
+        return self._respond(204, b"", JSON, {"Allow": ", ".join(allow)})
 
     def refusal(self, error: DomainError) -> Response:
         body = problems.document(error, instance=self.path, request_id=self.request_id)

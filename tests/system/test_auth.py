@@ -152,7 +152,15 @@ def test_an_unknown_path_and_an_undeclared_method_are_told_apart(anyone: Client)
     missing = anyone.call("GET", "/api/nowhere")
     assert (missing.status, missing.body["instance"]) == (404, "/api/nowhere")
     refused = anyone.call("PUT", "/api/auth/me", {})
-    assert (refused.status, refused.headers["allow"]) == (405, "GET")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
+def test_head_is_get_without_a_body_and_options_tells_what_is_allowed(learner: Client) -> None:
+    head = learner.call("HEAD", "/api/auth/me")
+    assert (head.status, head.body, head.headers["x-ratelimit-limit"]) == (200, None, "100")
+    assert learner.call("HEAD", "/api/integrations/webhooks").status == 403
+    options = learner.call("OPTIONS", "/api/integrations/tokens")
+    assert (options.status, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
 
 def test_secrets_and_addresses_stay_out_of_the_logs(local_cloud: LocalCloud, learner: Client) -> None:
