@@ -66,7 +66,7 @@ def list_tokens(call: Call, query: PageQuery) -> Page[schemas.Token]:
 
 
 @endpoint(api, "POST", "/api/integrations/tokens", abilities=["tokens:write"], body=schemas.TokenCreate,
-          returns=schemas.TokenCreated, status=201, idempotent=True, secret=True)  # fmt: skip
+          returns=schemas.TokenCreated, status=201, idempotent=True, sealed="token")  # fmt: skip
 def create_token(call: Call, body: schemas.TokenCreate) -> schemas.TokenCreated:
     """Create a scoped API token with named abilities. It is shown once."""
     issued = service.create_token(

@@ -245,10 +245,16 @@ def reader(lists: Sequence[str], show: Callable[[Any], T], path: str = "") -> Re
 
 
 def _rows(of_list: str, path: str, after: str | None, limit: int, *, backwards: bool) -> Iterator[RowItem]:
+    """Rows below `path`, after one of them. Ranges are closed: just after a key is the key and a space,
+    just before one the key with its last character lowered.
+    """
+    low, high = path or " ", f"{path}~"
+    if after is not None and backwards:
+        high = after[:-1] + chr(ord(after[-1]) - 1) + "~"
+    elif after is not None:
+        low = after + " "
+    if low > high:
+        return iter(())
     return RowItem.query(
-        of_list,
-        RowItem.sk.startswith(path) if path else None,
-        limit=limit,
-        last_evaluated_key={"pk": {"S": of_list}, "sk": {"S": after}} if after else None,
-        scan_index_forward=not backwards,
+        of_list, RowItem.sk.between(low, high), limit=limit, scan_index_forward=not backwards
     )

@@ -5,8 +5,10 @@ DynamoDB is reached through the models of `core.store` alone.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Callable
+from threading import RLock
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -18,6 +20,28 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
+T = TypeVar("T")
+_making = RLock()
+
+
+class once(Generic[T]):
+    """Makes something at its first use and keeps it. Ten threads of a cold worker make one, not ten."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        with _making:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
+
+    def cache_clear(self) -> None:
+        """Make it anew at the next use."""
+        self._made.clear()
+
+
 _CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -26,22 +50,25 @@ _CONFIG = Config(
 )
 
 
-@cache
+@once
 def sqs() -> SQSClient:
     return boto3.client("sqs", config=_CONFIG)
 
 
-@cache
+@once
 def s3() -> S3Client:
-    return boto3.client("s3", config=_CONFIG.merge(Config(signature_version="s3v4")))
+    """Buckets by host name, so that links lead to the bucket's own region; a laptop knows no such hosts."""
+    style: Literal["path", "virtual"] = "path" if settings().stage == "local" else "virtual"
+    config = Config(signature_version="s3v4", s3={"addressing_style": style})
+    return boto3.client("s3", config=_CONFIG.merge(config))
 
 
-@cache
+@once
 def kms() -> KMSClient:
     return boto3.client("kms", config=_CONFIG)
 
 
-@cache
+@functools.cache
 def queue_url(name: str) -> str:
     """The URL of one of our queues, asked for once per container."""
     return sqs().get_queue_url(QueueName=settings().queue(name))["QueueUrl"]

@@ -1,7 +1,7 @@
 """HTTP: one declaration per endpoint, from which routing and the OpenAPI document both come.
 
     @endpoint(api, "POST", "/api/integrations/tokens", abilities=["tokens:write"],
-              body=TokenCreate, returns=TokenCreated, status=201, idempotent=True, secret=True)
+              body=TokenCreate, returns=TokenCreated, status=201, idempotent=True, sealed="token")
     def create_token(call: Call, body: TokenCreate) -> TokenCreated: ...
 
 A view adds writes to `call.transaction`; they are committed once it has returned, together with the
@@ -75,7 +75,7 @@ class Endpoint:
     returns: type[BaseModel] | type[Raw] | None
     status: int
     idempotent: bool
-    secret: bool
+    sealed: str | None
     cached: str | None
     media_type: str
     redirects: bool
@@ -121,7 +121,7 @@ def endpoint(
     returns: type[R],
     status: int = 200,
     idempotent: bool = False,
-    secret: bool = False,
+    sealed: str | None = None,
 ) -> Callable[[Callable[Concatenate[Call, B, P], R]], Callable[Concatenate[Call, B, P], R]]: ...
 @overload
 def endpoint(
@@ -158,7 +158,7 @@ def endpoint(
     returns: type[R],
     status: int = 200,
     idempotent: bool = False,
-    secret: bool = False,
+    sealed: str | None = None,
     cached: str | None = None,
     media_type: str = JSON,
 ) -> Callable[[Callable[Concatenate[Call, P], R]], Callable[Concatenate[Call, P], R]]: ...
@@ -182,7 +182,7 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
     returns: type[Any] | None = None,
     status: int = 200,
     idempotent: bool = False,
-    secret: bool = False,
+    sealed: str | None = None,
     cached: str | None = None,
     media_type: str = JSON,
     redirects: bool = False,
@@ -190,8 +190,8 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
 ) -> Callable[..., Any]:
     """Declare an endpoint. `abilities=None` makes it public; `[]` asks for any valid token.
 
-    `secret`: the answer shows one, so a copy kept for its Idempotency-Key is sealed. `cached`: the
-    answer's `Cache-Control`; it then carries an `ETag`, and `If-None-Match` is answered with 304.
+    `sealed`: the field of the answer that shows a secret; kept for an Idempotency-Key, it is sealed.
+    `cached`: the answer's `Cache-Control`; with an `ETag`, and 304 for `If-None-Match`.
     `media_type` is what a `Raw` answer is documented as; `redirects`: it may also be a 302. `refuses`
     names refusals to document that do not follow from the rest.
     """
@@ -208,7 +208,7 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
             returns=returns,
             status=status,
             idempotent=idempotent,
-            secret=secret,
+            sealed=sealed,
             cached=cached,
             media_type=media_type,
             redirects=redirects,
@@ -338,9 +338,10 @@ class _Exchange:
 
     def _admit(self, declared: Endpoint) -> None:
         if declared.abilities is None:
-            limit = settings().public_rate_limit
+            limit, reset = settings().public_rate_limit, (clock.epoch(self.now) // 60 + 1) * 60
+            self.allowance = Allowance(limit, 0, reset)
             left = limits.take(f"address#{self._address()}", limit=limit, window_seconds=60, now=self.now)
-            self.allowance = Allowance(limit, left, (clock.epoch(self.now) // 60 + 1) * 60)
+            self.allowance = Allowance(limit, left, reset)
             return
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
@@ -386,6 +387,7 @@ class _Exchange:
         return IdempotentRequest.of(
             key,
             institution_id=self.principal.institution_id,
+            member_id=self.principal.member_id,
             method=declared.method,
             path=self.path,
             body=self._raw_body(),
@@ -405,7 +407,7 @@ class _Exchange:
                     call.transaction,
                     status=declared.status,
                     answer=body,
-                    secret=declared.secret,
+                    secret=declared.sealed,
                     now=self.now,
                 )
             try:

@@ -1,6 +1,6 @@
 """Idempotency-Key: the record of an answer stands in the transaction of its effect.
 
-    PK IDEMPOTENCY#<sha256 of institution, method, path, key>   body hash, answer, 24 h
+    PK IDEMPOTENCY#<sha256 of institution, member, method, path, key>   body hash, answer, 24 h
 
 So there is no lease and no half effect: of callers that race, one commits, the others find its
 answer. Only answers of effects are kept; a refusal has changed nothing and is decided anew.
@@ -8,11 +8,13 @@ draft-ietf-httpapi-idempotency-key-header-06.
 """
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pydantic_core import to_json
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 
 from chalicelib.core import sealing
 from chalicelib.core.clock import epoch
@@ -33,7 +35,8 @@ class AnswerItem(Table):
     body_hash = UnicodeAttribute()
     status = NumberAttribute()
     answer = BinaryAttribute(legacy_encoding=False)
-    sealed = BooleanAttribute()
+    secret = UnicodeAttribute(null=True)
+    sealed = BinaryAttribute(legacy_encoding=False, null=True)
     expires_at = NumberAttribute()
 
 
@@ -48,7 +51,10 @@ class Replay(Exception):
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """One request that carries a key: `scope` is its institution, method and path."""
+    """One request that carries a key: its scope is institution, member, method and path.
+
+    The member belongs to it: an answer may show what only its caller may see.
+    """
 
     institution_id: str
     record_id: str
@@ -56,20 +62,20 @@ class IdempotentRequest:
 
     @classmethod
     def of(
-        cls, header: str, *, institution_id: str, method: str, path: str, body: bytes
+        cls, header: str, *, institution_id: str, member_id: str, method: str, path: str, body: bytes
     ) -> "IdempotentRequest":
         """Raises `Malformed` for a key that is empty, over 255 characters or not printable ASCII."""
         key = header.strip()
         if not _KEY.fullmatch(key):
             raise Malformed("Idempotency-Key: 1 to 255 printable ASCII characters without spaces.")
-        scope = "\n".join((institution_id, method, path, key))
+        scope = "\n".join((institution_id, member_id, method, path, key))
         record = hashlib.sha256(scope.encode()).hexdigest()
         return cls(institution_id, f"IDEMPOTENCY#{record}", hashlib.sha256(body).hexdigest())
 
     def remember(
-        self, transaction: Transaction, *, status: int, answer: bytes, secret: bool, now: datetime
+        self, transaction: Transaction, *, status: int, answer: bytes, secret: str | None, now: datetime
     ) -> None:
-        """Add the record to the effect's transaction; an answer that shows a secret is stored sealed.
+        """Add the record to the effect's transaction; what the field `secret` shows is stored sealed.
 
         The commit then raises `Replay` if the key was used before, `Invalid` if with another body.
         """
@@ -77,10 +83,14 @@ class IdempotentRequest:
             self.record_id,
             body_hash=self.body_hash,
             status=status,
-            answer=self._sealed(answer) if secret else answer,
-            sealed=secret,
+            answer=answer,
             expires_at=epoch(now + KEPT),
         )
+        if secret is not None:
+            shown = json.loads(answer)
+            item.secret, item.sealed = secret, self._sealed(shown["data"][secret])
+            shown["data"][secret] = None
+            item.answer = to_json(shown)
         unused = AnswerItem.pk.does_not_exist() | (AnswerItem.expires_at < epoch(now))
         transaction.put(item, unused, self._earlier, foremost=True)
 
@@ -100,15 +110,19 @@ class IdempotentRequest:
     def _judged(self, item: AnswerItem) -> Exception:
         if item.body_hash != self.body_hash:
             return Invalid({"Idempotency-Key": ["was used before with another body"]})
-        answer = self._opened(item.answer) if item.sealed else item.answer
+        answer = item.answer
+        if item.secret is not None:
+            shown = json.loads(answer)
+            shown["data"][item.secret] = self._opened(item.sealed)
+            answer = to_json(shown)
         return Replay(int(item.status), answer)
 
-    def _sealed(self, answer: bytes) -> bytes:
+    def _sealed(self, secret: str) -> bytes:
         return sealing.seal(
-            answer.decode(), institution_id=self.institution_id, kind="answer", record_id=self.record_id
+            secret, institution_id=self.institution_id, kind="answer", record_id=self.record_id
         )
 
-    def _opened(self, answer: bytes) -> bytes:
+    def _opened(self, sealed: bytes) -> str:
         return sealing.unseal(
-            answer, institution_id=self.institution_id, kind="answer", record_id=self.record_id
-        ).encode()
+            sealed, institution_id=self.institution_id, kind="answer", record_id=self.record_id
+        )

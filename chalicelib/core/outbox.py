@@ -9,6 +9,7 @@ therefore see an event twice, never not at all.
     PK OUTBOX#<0..15>              SK evt_…   the marker, until published
 """
 
+import random
 import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -103,7 +104,7 @@ def event_of(institution_id: str, event_id: str) -> Event:
 def sweep(now: datetime, grace: timedelta) -> int:
     """Publish what is still marked and older than `grace`. Returns how many events the queue took."""
     swept = 0
-    for shard in range(SHARDS):
+    for shard in random.sample(range(SHARDS), SHARDS):
         markers = MarkerItem.query(f"OUTBOX#{shard}", limit=500, consistent_read=True)
         due = [marker for marker in markers if moment_of(marker.sk) <= now - grace]
         swept += publish(due)

@@ -102,7 +102,8 @@ class Listing(Generic[T]):
         """The page asked for. Raises `Invalid` for a broken or foreign cursor, or a page too deep."""
         query = self.query
         rows, more_after = self._rows(read)
-        if total is None and not more_after and (rows or query.page == 1):
+        counted = query.cursor is None and (rows or query.page == 1)  # from the beginning
+        if total is None and not more_after and counted:
             total = (query.page - 1) * query.per_page + len(rows)
         last_page = None if total is None else max(1, -(-total // query.per_page))
         first_row = (query.page - 1) * query.per_page + 1
@@ -112,7 +113,7 @@ class Listing(Generic[T]):
                 first=self._link(1),
                 last=None if last_page is None else self._link(last_page),
                 prev=self._previous(rows),
-                next=self._link(query.page + 1, rows[-1][0]) if more_after else None,
+                next=self._link(query.page + 1, rows[-1][0] if rows else None) if more_after else None,
             ),
             meta=Meta(
                 current_page=query.page,

@@ -34,14 +34,6 @@ def send(queue: str, messages: Sequence[Outgoing]) -> list[bool]:
     return taken
 
 
-def waiting(queue: str) -> int:
-    """About how many messages could be received now."""
-    answer = aws.sqs().get_queue_attributes(
-        QueueUrl=aws.queue_url(queue), AttributeNames=["ApproximateNumberOfMessages"]
-    )
-    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
-
-
 def _send_batch(queue: str, messages: Sequence[Outgoing]) -> list[bool]:
     try:
         answer = aws.sqs().send_message_batch(

@@ -12,11 +12,14 @@ from chalicelib.core.settings import settings
 
 _KEPT_SECONDS = 300.0
 _KEPT_AT_MOST = 1000
+_LONGEST = 4096
 _opened: dict[tuple[bytes, str, str, str], tuple[float, str]] = {}
 
 
 def seal(secret: str, *, institution_id: str, kind: str, record_id: str) -> bytes:
-    """`secret` (at most 4 KiB as UTF-8), encrypted for this record alone."""
+    """`secret` (at most 4 KiB as UTF-8, or `ValueError`), encrypted for this record alone."""
+    if len(secret.encode()) > _LONGEST:
+        raise ValueError("KMS encrypts at most 4096 bytes")
     answer = aws.kms().encrypt(
         KeyId=settings().secrets_key,
         Plaintext=secret.encode(),

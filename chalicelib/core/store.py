@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, ClassVar
 
 from pynamodb.connection import Connection
@@ -14,6 +13,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.core.aws import once
 from chalicelib.core.errors import Conflict
 from chalicelib.core.settings import settings
 
@@ -22,6 +22,7 @@ Refusal = Exception | Callable[[RawItem], Exception]
 """What a failed condition means: an error, or a function from the item that stood in the way to one."""
 
 _TRIES = 5
+_PASSING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 _ACTIONS_AT_MOST = 100  # TransactWriteItems
 
 
@@ -30,7 +31,7 @@ def table(name: str) -> str:
     return settings().table(name)
 
 
-@cache
+@once
 def connection() -> Connection:
     """The one connection that all models share: a client of its own for each would cost 70 ms apiece."""
     return Connection(
@@ -75,7 +76,7 @@ class Transaction:
         self._puts: list[Refusal] = []
         self._updates: list[Refusal] = []
         self._first: list[Refusal] = []
-        self._after: list[Callable[[], None]] = []
+        self._after: list[Callable[[], object]] = []
 
     def __len__(self) -> int:
         return len(self._checks) + len(self._deletes) + len(self._puts) + len(self._updates)
@@ -127,7 +128,7 @@ class Transaction:
         self._write.condition_check(model, hash_key, range_key, condition=condition)
         self._checks.append(refused)
 
-    def after(self, step: Callable[[], None]) -> None:
+    def after(self, step: Callable[[], object]) -> None:
         """Run `step` once the commit has succeeded."""
         self._after.append(step)
 
@@ -152,7 +153,7 @@ class Transaction:
                 refusal = self._refusal(reasons)
                 if refusal is not None:
                     raise refusal from error
-                if not any(reason and reason.code == "TransactionConflict" for reason in reasons):
+                if not any(reason and reason.code in _PASSING for reason in reasons):
                     raise
                 time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 (jitter)
             else:

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from chalicelib.core import aws
 from chalicelib.core.logs import log
 from chalicelib.core.settings import settings
+from chalicelib.core.store import connection
 
 M = TypeVar("M", bound=BaseModel)
 Record = Mapping[str, Any]
@@ -130,6 +131,7 @@ def _try_all(
     if threads == 1 or len(records) == 1:
         results = [succeeds(record) for record in records]
     else:
+        connection().client  # noqa: B018 (made before the threads would each make one)
         with ThreadPoolExecutor(threads) as pool:
             results = list(pool.map(succeeds, records))
     log.info("worker.batch", queue=queue, messages=len(records), failed=results.count(False))

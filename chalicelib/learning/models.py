@@ -80,6 +80,7 @@ class AttemptItem(Table):
     local_date = UnicodeAttribute()
     recorded_at = UnicodeAttribute()
     request_hash = UnicodeAttribute()
+    grade = JSONAttribute()
     changes = JSONAttribute()
 
 
@@ -131,7 +132,6 @@ class State:
     """All that one attempt may change, as it was read. None: not there yet."""
 
     learner: LearnerItem | None
-    attempt: AttemptItem | None
     best: BestItem | None
     best_of_day: BestItem | None
     lesson: LessonItem | None
@@ -141,22 +141,26 @@ class State:
 _T = TypeVar("_T", bound=Table)
 
 
-def state_of(
-    learner_id: str, *, attempt_id: str, item_id: str, day: date, course_id: str, lesson_id: str
-) -> State:
+def attempt_of(learner_id: str, attempt_id: str) -> AttemptItem | None:
+    """What was recorded under this id before, if anything."""
+    try:
+        return AttemptItem.get(learner_id, f"ATTEMPT#{attempt_id}", consistent_read=True)
+    except AttemptItem.DoesNotExist:
+        return None
+
+
+def state_of(learner_id: str, *, item_id: str, day: date, course_id: str, lesson_id: str) -> State:
     """Read in one call, consistently."""
     learner = "LEARNER"
-    attempt = f"ATTEMPT#{attempt_id}"
     best, best_of_day = f"ITEM#{item_id}", f"DAY#{day}#{item_id}"
     lesson, course = f"LESSON#{course_id}#{lesson_id}", f"COURSE#{course_id}"
-    found = _batch_get(learner_id, [learner, attempt, best, best_of_day, lesson, course])
+    found = _batch_get(learner_id, [learner, best, best_of_day, lesson, course])
 
     def one(model: type[_T], sk: str) -> _T | None:
         return model.from_raw_data(dict(found[sk])) if sk in found else None
 
     return State(
         learner=one(LearnerItem, learner),
-        attempt=one(AttemptItem, attempt),
         best=one(BestItem, best),
         best_of_day=one(BestItem, best_of_day),
         lesson=one(LessonItem, lesson),

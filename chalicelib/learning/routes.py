@@ -5,7 +5,6 @@ from chalice.app import Blueprint
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page, of_list
 from chalicelib.learning import schemas, service
-from chalicelib.learning.grading import Grade
 from chalicelib.learning.models import AttemptItem
 from chalicelib.learning.service import LessonState, Submission
 
@@ -18,7 +17,7 @@ api = Blueprint(__name__)
 def record_attempt(call: Call, body: schemas.AttemptCreate, item: str) -> schemas.AttemptRecorded:
     """Grade and record a learner's answer. The answer tells what was right and what it changed."""
     learner = service.learner_for(call.caller, body.learner_id)
-    attempt, grade = service.record(
+    attempt = service.record(
         call.transaction,
         call.caller,
         learner,
@@ -26,9 +25,7 @@ def record_attempt(call: Call, body: schemas.AttemptCreate, item: str) -> schema
         now=call.now,
         request_id=call.request_id,
     )
-    return schemas.AttemptRecorded(
-        attempt=_attempt(attempt, grade), changes=schemas.Changes(**attempt.changes)
-    )
+    return schemas.AttemptRecorded(attempt=_attempt(attempt), changes=schemas.Changes(**attempt.changes))
 
 
 @endpoint(api, "GET", "/api/courses/{course}/lesson-progress", abilities=["progress:read"],
@@ -43,7 +40,7 @@ def lesson_progress(
     return call.listing(query).page(of_list(rows), len(rows))
 
 
-def _attempt(item: AttemptItem, grade: Grade) -> schemas.AttemptResult:
+def _attempt(item: AttemptItem) -> schemas.AttemptResult:
     return schemas.AttemptResult(
         id=item.sk.removeprefix("ATTEMPT#"),
         learner_id=item.pk,
@@ -51,8 +48,8 @@ def _attempt(item: AttemptItem, grade: Grade) -> schemas.AttemptResult:
         item_version=int(item.item_version),
         result=item.result,
         score=float(item.score),
-        feedback=list(grade.feedback),
-        correct_answer=grade.correct_answer,
+        feedback=item.grade["feedback"],
+        correct_answer=item.grade["correct_answer"],
         occurred_at=item.occurred_at,
         recorded_at=item.recorded_at,
     )

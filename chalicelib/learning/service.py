@@ -88,29 +88,28 @@ def record(
     *,
     now: datetime,
     request_id: str,
-) -> tuple[AttemptItem, Grade]:
+) -> AttemptItem:
     """Grade and record an answer; one that was recorded before, by its `attempt_id`, changes nothing.
 
     Raises `NotFound` for the item, `Invalid` for an answer that is not of its shape, a time out of
     bounds, or an `attempt_id` that was used for something else.
     """
+    if submission.attempt_id is not None:
+        earlier = models.attempt_of(learner.id, submission.attempt_id)
+        if earlier is not None:
+            return _recorded_before(earlier, submission)
     occurred_at = _checked_time(submission.occurred_at, now)
     exercise = catalogue.exercise(actor.institution_id, submission.item_id)
     graded = grade(exercise.item.content, exercise.item.key, submission.answer)
-    attempt_id = submission.attempt_id or new_id("att", now)
-    day = occurred_at.astimezone(learner.zone).date()
     state = models.state_of(
         learner.id,
-        attempt_id=attempt_id,
         item_id=exercise.item_id,
-        day=day,
+        day=occurred_at.astimezone(learner.zone).date(),
         course_id=exercise.course_id,
         lesson_id=exercise.lesson_id,
     )
-    if state.attempt is not None:
-        return _recorded_before(state.attempt, submission), graded
     fold = _Fold(state, learner, exercise, graded, occurred_at, now)
-    attempt = fold.attempt(attempt_id, actor, submission)
+    attempt = fold.attempt(submission.attempt_id or new_id("att", now), actor, submission)
     transaction.put(attempt, AttemptItem.pk.does_not_exist(), Stale())
     fold.write(transaction)
     told = [
@@ -118,7 +117,7 @@ def record(
         for data in fold.events(attempt)
     ]
     outbox.add(transaction, *told)
-    return attempt, graded
+    return attempt
 
 
 def lesson_progress(institution_id: str, learner: Learner, course_id: str) -> list[LessonState]:
@@ -259,6 +258,7 @@ class _Fold:
             local_date=self.day.isoformat(),
             recorded_at=recorded_at,
             request_hash=submission.digest(),
+            grade=self.graded.model_dump(mode="json"),
             changes={
                 "xp": self.xp,
                 "lesson_percent": self.lesson_percent,

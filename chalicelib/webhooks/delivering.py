@@ -35,6 +35,8 @@ LEASE = timedelta(seconds=45)
 LONGEST_RETRY_AFTER = 3600
 JITTER = 0.2
 PINGS_PER_MINUTE = 10
+CLAIMS_AT_MOST = 5
+"""Claims of one attempt that may end without a record of it."""
 _NOT_RETRIED = ("blocked_address", "invalid_url", "invalid_header")
 
 Status = Literal["delivered", "retrying", "failed"]
@@ -78,7 +80,7 @@ def retry_after(header: str | None, now: datetime) -> float:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -92,7 +94,21 @@ def deliver(place: Place) -> None:
     if isinstance(claimed, datetime):
         service.wake([place], math.ceil((claimed - now).total_seconds()))
     elif claimed is not None:
+        _attempt_or_release(claimed, now)
+
+
+def _attempt_or_release(claimed: DeliveryItem, now: datetime) -> None:
+    """Make the attempt. A fault of ours gives the claim back, so that the message that comes again finds
+    it; a delivery that keeps failing so ends as `internal`, instead of coming back for ever.
+    """
+    if (claimed.claims or 1) > CLAIMS_AT_MOST:
+        return _close(claimed, "failed", now, "internal")
+    try:
         _attempt(claimed, settings().webhook_retry_schedule)
+    except Exception:
+        models.release(claimed, clock.now())
+        raise
+    return None
 
 
 def ping(
@@ -148,7 +164,8 @@ def _close(delivery: DeliveryItem, status: str, now: datetime, reason: str | Non
     transaction = Transaction()
     models.finish(transaction, delivery, status=status, now=now, reason=reason)
     _commit(transaction, delivery)
-    log.info(
+    write = log.error if reason == "internal" else log.info
+    write(
         "webhook.delivery.closed",
         institution_id=delivery.institution_id,
         webhook_id=delivery.pk,
@@ -201,14 +218,14 @@ def _send(delivery: DeliveryItem, hook: WebhookItem, event: Event, schedule: Seq
         _commit(transaction, delivery)
 
     try:
-        record(disabling=verdict.reason == "gone")
+        record(disabling=verdict.reason == "gone" and delivery.trigger != "test")
     except _NotEnabled:
         record(disabling=False)
     return outcome
 
 
 class _NotEnabled(Exception):
-    """The webhook was disabled or deleted meanwhile: there is nothing left to switch off."""
+    """The webhook was disabled, deleted or given another URL meanwhile: there is nothing to switch off."""
 
 
 def _commit(transaction: Transaction, delivery: DeliveryItem) -> None:
@@ -228,7 +245,7 @@ def _disable(transaction: Transaction, hook: WebhookItem, reason: str, now: date
             WebhookItem.disabled_at.set(instant(now)),
             WebhookItem.updated_at.set(instant(now)),
         ],
-        WebhookItem.status == "enabled",
+        (WebhookItem.status == "enabled") & (WebhookItem.url == hook.url),
         _NotEnabled(),
     )
     data = WebhookDisabled(webhook_id=hook.sk, reason=reason)

@@ -6,10 +6,12 @@ PK whk_…   SK dlv_…     a delivery: one event to one webhook, 90 days
 PK dlv_…   SK 0001      an attempt: what was sent, what came back, 90 days
 
 Index `by_status` (also `by_type`, `by_status_and_type`): a webhook's deliveries with that state or
-event type. Index `due`, sparse: deliveries that are not final, by when somebody must look at them
-again, in 16 shards.
+event type. Index `due`, sparse: deliveries that are not final, by when the sweeper must look at
+them, in 16 shards.
 """
 
+import contextlib
+import random
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -36,6 +38,8 @@ from chalicelib.core.store import Table, Transaction, table
 KEPT = timedelta(days=90)
 WEBHOOKS_AT_MOST = 50
 DUE_SHARDS = 16
+PATIENCE = timedelta(seconds=30)
+"""How long a queue message is waited for before a delivery counts as forgotten."""
 
 
 class WebhookItem(Table):
@@ -100,7 +104,7 @@ class _Due(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
         projection = IncludeProjection(["event_type"])
 
     due_key = UnicodeAttribute(hash_key=True)
-    due_at = UnicodeAttribute(range_key=True)
+    wake_at = UnicodeAttribute(range_key=True)
     pk = UnicodeAttribute()
     sk = UnicodeAttribute()
     event_type = UnicodeAttribute()
@@ -117,7 +121,10 @@ class Place(BaseModel):
 
 
 class DeliveryItem(Table):
-    """`due_at` stands only while the delivery is not final: when its next attempt, or a lease, is due."""
+    """`due_at` stands only while the delivery is not final: when its next attempt, or a lease, is due.
+
+    `wake_at`, a little later, is when the sweeper asks for what nobody came for.
+    """
 
     class Meta:
         table_name = table("webhooks")
@@ -143,6 +150,7 @@ class DeliveryItem(Table):
     claim = UnicodeAttribute(null=True)
     claims = NumberAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
+    wake_at = UnicodeAttribute(null=True)
     due_key = UnicodeAttribute(null=True)
     status_key = UnicodeAttribute()
     type_key = UnicodeAttribute()
@@ -221,6 +229,7 @@ def pending(
         request_id=request_id,
         created_at=instant(now),
         due_at=instant(now),
+        wake_at=instant(now + PATIENCE),
         due_key=_due_key(delivery_id),
         type_key=f"{webhook_id}#{event_type}",
         expires_at=epoch(now + KEPT),
@@ -230,13 +239,14 @@ def pending(
 
 def claimed(item: DeliveryItem, token: str, until: datetime) -> DeliveryItem:
     """The same as if a worker had claimed it, not yet written."""
-    item.claim, item.claims, item.due_at = token, 1, instant(until)
+    item.claim, item.claims = token, 1
+    item.due_at, item.wake_at = instant(until), instant(until + PATIENCE)
     return _in_state(item, "delivering")
 
 
 def finished(item: DeliveryItem, status: str, now: datetime, reason: str | None = None) -> DeliveryItem:
     """The same in a final state, not yet written."""
-    item.due_at = item.due_key = item.claim = None
+    item.due_at = item.due_key = item.wake_at = item.claim = None
     item.failure_reason, item.finished_at = reason, instant(now)
     return _in_state(item, status)
 
@@ -272,7 +282,7 @@ def claim(place: Place, token: str, now: datetime, lease: timedelta) -> Delivery
                 *_to_state(place.webhook_id, place.event_type, "delivering"),
                 DeliveryItem.claim.set(token),
                 DeliveryItem.claims.add(1),
-                DeliveryItem.due_at.set(instant(now + lease)),
+                *_due(now + lease),
             ],
             DeliveryItem.due_at <= instant(now),
         )
@@ -291,6 +301,18 @@ def _due_later(place: Place) -> datetime | None:
     if item.status == "delivering" or item.due_at is None:
         return None
     return datetime.fromisoformat(item.due_at)
+
+
+def _due(moment: datetime) -> list[Action]:
+    return [DeliveryItem.due_at.set(instant(moment)), DeliveryItem.wake_at.set(instant(moment + PATIENCE))]
+
+
+def release(item: DeliveryItem, due_at: datetime) -> None:
+    """Give a claim back unfinished, to be taken again from `due_at` on; `claims` keeps counting."""
+    status = "retrying" if item.attempts_made else "pending"
+    actions = [*_to_state(item.pk, item.event_type, status), *_due(due_at), DeliveryItem.claim.remove()]
+    with contextlib.suppress(UpdateError):  # taken over meanwhile, or for the lease to end
+        DeliveryItem(item.pk, item.sk).update(actions, DeliveryItem.claim == item.claim)
 
 
 def _to_state(webhook_id: str, event_type: str, status: str) -> list[Action]:
@@ -328,10 +350,11 @@ def finish(
         else:
             actions.append(DeliveryItem.last_status_code.remove())
     if next_attempt_at is not None:
-        actions.append(DeliveryItem.due_at.set(instant(next_attempt_at)))
+        actions += _due(next_attempt_at)
     else:
         actions += [
             DeliveryItem.due_at.remove(),
+            DeliveryItem.wake_at.remove(),
             DeliveryItem.due_key.remove(),
             DeliveryItem.finished_at.set(instant(now)),
         ]
@@ -397,11 +420,18 @@ def deliveries_of(
     return list(found)
 
 
-def due(now: datetime) -> Iterator[Place]:
-    """What is due since before `now`."""
-    for shard in range(DUE_SHARDS):
-        for item in DeliveryItem.due.query(f"DUE#{shard}", DeliveryItem.due_at <= instant(now), limit=500):
-            yield Place(webhook_id=item.pk, delivery_id=item.sk, event_type=item.event_type)
+def overdue(now: datetime) -> Iterator[DeliveryItem]:
+    """Deliveries that nobody came for: their keys, event type and `wake_at`. Shards in any order."""
+    for shard in random.sample(range(DUE_SHARDS), DUE_SHARDS):
+        yield from DeliveryItem.due.query(f"DUE#{shard}", DeliveryItem.wake_at <= instant(now), limit=500)
+
+
+def postpone(item: DeliveryItem, moment: datetime) -> None:
+    """Leave a delivery alone until then, unless somebody has come for it meanwhile."""
+    with contextlib.suppress(UpdateError):
+        DeliveryItem(item.pk, item.sk).update(
+            [DeliveryItem.wake_at.set(instant(moment))], DeliveryItem.wake_at == item.wake_at
+        )
 
 
 def _due_key(delivery_id: str) -> str:

@@ -30,7 +30,7 @@ def list_webhooks(call: Call, query: PageQuery) -> Page[schemas.Webhook]:
 
 @endpoint(api, "POST", "/api/integrations/webhooks", abilities=["webhooks:write"],
           body=schemas.WebhookCreate, returns=schemas.WebhookCreated, status=201,
-          idempotent=True, secret=True)  # fmt: skip
+          idempotent=True, sealed="secret")  # fmt: skip
 def create_webhook(call: Call, body: schemas.WebhookCreate) -> schemas.WebhookCreated:
     """Create a webhook with event subscriptions. Its secret is shown once."""
     item, secret = service.create(

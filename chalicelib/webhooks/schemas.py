@@ -83,7 +83,7 @@ class PingResult(BaseModel):
     status_code: int | None
     duration_ms: int
     error_class: str | None = Field(max_length=30)
-    error: str | None = Field(max_length=300)
+    error: str | None = Field(max_length=600)
     response_body: str | None = Field(max_length=20_000, description="At most 4 KiB of the answer.")
 
 
@@ -129,7 +129,7 @@ class Attempt(BaseModel):
     outcome: Literal["delivered", "failed"]
     status_code: int | None
     error_class: str | None = Field(max_length=30)
-    error: str | None = Field(max_length=300)
+    error: str | None = Field(max_length=600)
     host: str = Field(max_length=300)
     duration_ms: Durations
     request_bytes: int
@@ -141,7 +141,7 @@ class Attempt(BaseModel):
 
 
 class DeliveryDetail(Delivery):
-    attempts: list[Attempt] = Field(max_length=10)
+    attempts: list[Attempt] = Field(max_length=11)
 
 
 class EventTypeInfo(BaseModel):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ulid import ULID
 
@@ -19,7 +19,8 @@ from chalicelib.webhooks import models, signing
 from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
 
 DELIVERIES_QUEUE = "webhook-deliveries"
-BACKED_UP = 1000
+ASKED_AFTER = timedelta(minutes=5)
+"""How often an unfinished delivery is woken again."""
 HEADERS_BYTES = 4096
 RESERVED_HEADERS = ("user-agent", "accept", "cookie", "expect")
 RESERVED_PREFIXES = ("content-", "x-signature-", "webhook-", "x-talktiko-")
@@ -141,23 +142,26 @@ def place_of(delivery: DeliveryItem) -> Place:
     return Place(webhook_id=delivery.pk, delivery_id=delivery.sk, event_type=delivery.event_type)
 
 
-def wake(places: Sequence[Place], delay: int = 0) -> None:
-    """Ask for attempts after `delay` seconds, in steps of at most 900. A lost message is made good by
-    the sweeper, so that a queue which is away fails nothing.
+def wake(places: Sequence[Place], delay: int = 0) -> list[bool]:
+    """Ask for attempts after `delay` seconds, in steps of at most 900. For each, whether it was taken.
+
+    A lost message is made good by the sweeper, so that a queue which is away fails nothing.
     """
-    queues.send(DELIVERIES_QUEUE, [queues.Outgoing(place, place.webhook_id, delay) for place in places])
+    return queues.send(DELIVERIES_QUEUE, [queues.Outgoing(one, one.webhook_id, delay) for one in places])
 
 
 def sweep(now: datetime) -> int:
-    """Wake what is overdue: its message was lost, or whoever had it died. How many.
+    """Wake what nobody came for: its message was lost, or whoever had it died. How many.
 
-    While the queue is backed up, messages are late and not lost: sending more would only make it longer.
+    Each is looked at again after five minutes, not every minute: where the queue is long, messages are
+    late and not lost, and one of them more would not help.
     """
-    if queues.waiting(DELIVERIES_QUEUE) > BACKED_UP:
-        return 0
-    places = list(models.due(now))
-    wake(places)
-    return len(places)
+    overdue = list(models.overdue(now))
+    taken = wake([place_of(item) for item in overdue])
+    for item, was_taken in zip(overdue, taken, strict=True):
+        if was_taken:
+            models.postpone(item, now + ASKED_AFTER)
+    return sum(taken)
 
 
 def headers_of(item: WebhookItem) -> dict[str, str]:

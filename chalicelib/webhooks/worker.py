@@ -1,7 +1,5 @@
 """Deliveries, woken by their queue and by the minute."""
 
-from datetime import timedelta
-
 from chalice.app import Blueprint
 
 from chalicelib.core import clock
@@ -11,9 +9,6 @@ from chalicelib.webhooks import delivering, service
 from chalicelib.webhooks.models import Place
 
 jobs = Blueprint(__name__)
-
-OVERDUE = timedelta(seconds=30)
-"""How long a queue message is waited for before a delivery counts as forgotten."""
 
 
 @worker(jobs, queue=service.DELIVERIES_QUEUE, message=Place, batch_size=10, threads=10, concurrency=100)
@@ -25,5 +20,5 @@ def deliver(place: Place) -> None:
 @schedule(jobs, "rate(1 minute)")
 def sweep_deliveries() -> None:
     """Wake deliveries whose message was lost, or whose worker died."""
-    swept = service.sweep(clock.now() - OVERDUE)
+    swept = service.sweep(clock.now())
     log.info("webhook.deliveries.swept", deliveries=swept)

@@ -297,8 +297,6 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
         assert system.call("GET", path, token=owner).status == 200, path
     assert "Scan" not in system.calls.names()
     assert not [call for _, call in system.calls.made if "FilterExpression" in call]
-    shapes = {path.partition("?")[0].count("/") for path in reads}
-    assert shapes
     unread = {
         endpoint.path
         for endpoint in ENDPOINTS
@@ -316,3 +314,128 @@ def _declared(path: str) -> str:
     from tests.store.conftest import _route
 
     return _route(path.partition("?")[0], "GET", list(app.routes))[0]
+
+
+def test_a_delivery_that_we_fail_at_ends_as_internal_and_not_never(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.core.workers import MessagesFailed
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks import service
+    from chalicelib.webhooks.worker import deliver
+
+    answer(system, learner, an_item(system, learner)["id"])
+    system.work(fan_out, system.messages("events"))
+    messages = [m for m in system.messages("webhook-deliveries") if hook["id"] in m["Body"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "secret_of", lambda _: 1 / 0)
+        for _ in range(5):
+            with pytest.raises(MessagesFailed):
+                system.work(deliver, messages)
+        system.work(deliver, messages)
+    path = f"/api/integrations/webhooks/{hook['id']}/deliveries"
+    (row,) = system.call("GET", f"{path}?status=failed", token=owner).body["data"]
+    assert (row["failure_reason"], row["attempts_made"]) == ("internal", 0)
+    assert receiver.requests == []
+
+
+def test_a_fault_that_passes_costs_no_attempt(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.core.workers import MessagesFailed
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks import service
+    from chalicelib.webhooks.worker import deliver
+
+    answer(system, learner, an_item(system, learner)["id"])
+    system.work(fan_out, system.messages("events"))
+    messages = [m for m in system.messages("webhook-deliveries") if hook["id"] in m["Body"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "secret_of", lambda _: 1 / 0)
+        with pytest.raises(MessagesFailed):
+            system.work(deliver, messages)
+    system.work(deliver, messages)
+    path = f"/api/integrations/webhooks/{hook['id']}/deliveries"
+    (row,) = system.call("GET", path, token=owner).body["data"]
+    assert (row["status"], row["attempts_made"], len(receiver.requests)) == ("delivered", 1, 1)
+
+
+def test_the_sweeper_asks_again_after_five_minutes_and_not_each_minute(
+    system: System, learner: str, hook: dict[str, Any]
+) -> None:
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks.worker import sweep_deliveries
+
+    answer(system, learner, an_item(system, learner)["id"])
+    system.work(fan_out, system.messages("events"))
+    asked = []
+    for _minute in range(12):
+        system.calls.clear()
+        system.tick(sweep_deliveries)
+        asked.append(len(_wake_ups(system, hook)))
+        system.later(60)
+    assert asked == [0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+
+
+def test_gone_said_by_the_old_url_leaves_the_new_one_alone(
+    system: System, learner: str, owner: str, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    from chalicelib.events.worker import fan_out
+    from chalicelib.webhooks import models
+    from chalicelib.webhooks.worker import deliver
+
+    path = f"/api/integrations/webhooks/{hook['id']}"
+    answer(system, learner, an_item(system, learner)["id"])
+    system.work(fan_out, system.messages("events"))
+    receiver.answers = [410]
+    before = models.webhook_of(SCHOOL, hook["id"])
+    changed = system.call("PUT", path, {"url": f"{receiver.url}/new"}, token=owner)
+    assert changed.status == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "webhook_of", lambda *_: before)
+        system.work(deliver, [m for m in system.messages("webhook-deliveries") if hook["id"] in m["Body"]])
+    assert len(receiver.requests) == 1
+    assert system.call("GET", path, token=owner).body["data"]["status"] == "enabled"
+
+
+def a_newcomer(system: System) -> str:
+    """A learner of the public institution, where strangers meet."""
+    account = {"email": f"{secrets.token_hex(6)}@example.org", "password": "correct horse", "name": "Ana"}
+    system.call("POST", "/api/auth/sign-up", account)
+    del account["name"]
+    token: str = system.call("POST", "/api/auth/sign-in", account).body["data"]["token"]
+    return token
+
+
+def test_an_idempotency_key_is_its_callers_own(system: System) -> None:
+    body = {"name": "lms", "abilities": ["progress:read"]}
+    path, first, second = "/api/integrations/tokens", a_newcomer(system), a_newcomer(system)
+    mine, theirs = (
+        system.call("POST", path, body, token=token, idempotency_key="1") for token in (first, second)
+    )
+    assert (mine.status, theirs.status) == (201, 201)
+    assert mine.body["data"]["token"] != theirs.body["data"]["token"]
+    again = system.call("POST", path, body, token=first, idempotency_key="1")
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.body == mine.body
+
+
+def test_an_attempt_that_was_recorded_is_told_again_when_its_item_is_gone(
+    system: System, learner: str
+) -> None:
+    from chalicelib.catalogue import service as catalogue
+    from chalicelib.core.errors import NotFound
+
+    item = an_item(system, learner)
+    path = f"/api/trainingItems/{item['id']}/attempts"
+    body = {"answer": "b", "duration_ms": 1, "attempt_id": "att_01KAXG7Y0000000000000000A1"}
+    first = system.call("POST", path, body, token=learner)
+
+    def gone(*_: str) -> Any:
+        raise NotFound("training item")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalogue, "exercise", gone)
+        again = system.call("POST", path, body, token=learner)
+    assert (first.status, again.status) == (201, 201)
+    assert again.body == first.body

@@ -114,3 +114,12 @@ def test_a_page_number_alone_reaches_only_so_deep() -> None:
 def test_a_page_size_out_of_bounds_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="per_page"):
         PageQuery.model_validate({"per_page": value})
+
+
+def test_going_back_to_where_nothing_is_left_gives_an_empty_page() -> None:
+    rows = rows_of(6)
+    third = follow(follow(first(6, 2).links.next, rows).links.next, rows)
+    page = follow(third.links.prev, rows[4:])
+    assert page.data == []
+    assert page.links.next is not None
+    assert follow(page.links.next, rows[4:]).data == []

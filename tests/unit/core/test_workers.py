@@ -35,6 +35,7 @@ class Queue:
 def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     made = Queue()
     monkeypatch.setattr(aws, "sqs", lambda: made)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setattr(aws, "queue_url", lambda name: f"https://sqs.example.org/{name}")
     return made
 

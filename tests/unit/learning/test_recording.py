@@ -57,7 +57,6 @@ class Learned:
         day = occurred_at.astimezone(LEARNER.zone).date()
         state = State(
             learner=self.rows.get("LEARNER"),
-            attempt=None,
             best=self.rows.get(f"ITEM#{work.item_id}"),
             best_of_day=self.rows.get(f"DAY#{day}#{work.item_id}"),
             lesson=self.rows.get(f"LESSON#crs_1#{work.lesson_id}"),

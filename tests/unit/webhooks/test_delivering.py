@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.core.outbound import Durations, Outcome
@@ -86,6 +86,19 @@ def test_retry_after_may_be_a_date() -> None:
     assert retry_after((NOW - timedelta(days=1)).strftime("%a, %d %b %Y %H:%M:%S GMT"), NOW) == 0
 
 
-@given(st.text())
+dates = st.builds(
+    "{}, {} {} {} {}:00:00 {}{}".format,
+    st.sampled_from(["Mon", "Tue", "xx"]),
+    st.integers(-1, 40),
+    st.sampled_from(["Jan", "Feb", "Foo"]),
+    st.integers(-1, 10**12),
+    st.integers(-1, 30),
+    st.sampled_from(["+", "-", "GMT"]),
+    st.integers(0, 10**30),
+)
+
+
+@given(st.text() | dates)
+@example("Mon, 01 Jan 2026 00:00:00 +99999999999999999999")
 def test_no_header_of_a_receiver_breaks_us(header: str) -> None:
     assert retry_after(header, NOW) >= 0
