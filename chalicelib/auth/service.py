@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.auth import models
 from chalicelib.core import limits
 from chalicelib.core.abilities import EVERYTHING
-from chalicelib.core.clock import epoch
+from chalicelib.core.clock import epoch, rfc3339
 from chalicelib.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from chalicelib.core.ids import new_id
 from chalicelib.core.settings import settings
@@ -85,9 +85,11 @@ def check_password(*, email: str, password: str, address: str, now: datetime) ->
 
     Raises `RateLimited` when the account or the address has tried too often, `WrongCredentials`.
     """
-    known = hashlib.sha256(f"{models.email_key(email)}@{address}".encode()).hexdigest()
+    origin = limits.origin(address)
+    known = hashlib.sha256(f"{models.email_key(email)}@{origin}".encode()).hexdigest()
     for key, limit in (
-        (f"sign-in#{address}", settings().sign_in_address_limit),
+        (f"sign-in#{origin}", settings().sign_in_address_limit),
+        (f"sign-in#{models.email_key(email)}", settings().sign_in_account_limit),
         (f"sign-in#{known}", settings().sign_in_limit),
     ):
         limits.take(key, limit=limit, window_seconds=_THROTTLE_SECONDS, now=now)
@@ -118,6 +120,7 @@ def issue(
 ) -> Issued:
     """A new token for the member. A session takes the place of the oldest one where there are 25.
 
+    One place is kept for sessions: whoever has made all the API tokens can still sign in and revoke one.
     Raises `TooManyTokens`.
     """
     token_id = new_id("tok", now)
@@ -138,11 +141,14 @@ def issue(
     )
     transaction.put(item)
     replaced: list[str] = []
-    if len(member.token_ids) >= institutions.TOKENS_AT_MOST:
+    at_most = institutions.TOKENS_AT_MOST - (kind != "session")
+    if len(member.token_ids) >= at_most:
         replaced = _replaceable(member, kind, now)
         for old in replaced:
             transaction.delete(TokenItem(old))
-    institutions.hold_token(transaction, member, token_id, instead_of=replaced, full=TooManyTokens())
+    institutions.hold_token(
+        transaction, member, token_id, instead_of=replaced, at_most=at_most, full=TooManyTokens()
+    )
     return Issued(token, item)
 
 
@@ -164,15 +170,18 @@ def create_token(
     expires_at: datetime | None,
     now: datetime,
 ) -> Issued:
-    """A token no wider than the caller's. Raises `Invalid`, `TooManyTokens`."""
+    """A token no wider than the caller's, and no longer-lived. Raises `Invalid`, `TooManyTokens`."""
     grantable = {*caller.abilities, *({EVERYTHING} & set(caller.granted))}
     wider = [ability for ability in granted if ability not in grantable]
     if wider:
         raise Invalid({"abilities": [f"this token cannot grant {ability}" for ability in wider]})
-    if expires_at is not None and not now < expires_at <= now + TOKEN_LIFE:
-        raise Invalid({"expires_at": ["must be in the future, at most a year ahead"]})
+    latest = min(now + TOKEN_LIFE, moment(caller.expires_at))
+    if expires_at is not None and not now < expires_at <= latest:
+        raise Invalid({"expires_at": [f"must be in the future, at most {rfc3339(latest)}"]})
     member = institutions.member(caller.institution_id, caller.member_id)
-    return issue(transaction, member, name=name, granted=granted, kind="api", now=now, expires_at=expires_at)
+    return issue(
+        transaction, member, name=name, granted=granted, kind="api", now=now, expires_at=expires_at or latest
+    )
 
 
 def user_of(caller: Principal) -> User:

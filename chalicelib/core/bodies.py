@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ from chalicelib.core import problems
 from chalicelib.core.errors import Malformed, TooLarge, UnsupportedType
 
 LIMIT = 1024 * 1024
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape, which an even number of backslashes before it makes plain text."""
 _B = TypeVar("_B", bound=BaseModel)
 
 
@@ -42,7 +45,7 @@ def _check(raw: bytes) -> None:
         raise
     except (ValueError, RecursionError):
         raise Malformed("The body is not valid JSON.") from None
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise Malformed("The body contains a NUL character.")
 
 

@@ -10,6 +10,7 @@ codes, headers and Chalice's request.
 """
 
 import hashlib
+import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -340,7 +341,9 @@ class _Exchange:
         if declared.abilities is None:
             limit, reset = settings().public_rate_limit, (clock.epoch(self.now) // 60 + 1) * 60
             self.allowance = Allowance(limit, 0, reset)
-            left = limits.take(f"address#{self._address()}", limit=limit, window_seconds=60, now=self.now)
+            left = limits.take(
+                f"address#{limits.origin(self._address())}", limit=limit, window_seconds=60, now=self.now
+            )
             self.allowance = Allowance(limit, left, reset)
             return
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
@@ -387,16 +390,16 @@ class _Exchange:
         return IdempotentRequest.of(
             key,
             institution_id=self.principal.institution_id,
-            member_id=self.principal.member_id,
+            caller=self.principal.token_id if declared.sealed else self.principal.member_id,
             method=declared.method,
-            path=self.path,
+            path=declared.path.format(**self.parameters),
             body=self._raw_body(),
         )
 
     def _run(
         self, declared: Endpoint, given: tuple[BaseModel, ...], idempotent: IdempotentRequest | None
     ) -> Response:
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             call = Call(
                 self.now, self.request_id, self._address(), self._base_url(), self.path, self.principal
             )
@@ -413,6 +416,7 @@ class _Exchange:
             try:
                 call.transaction.commit()
             except Stale:
+                time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 (jitter)
                 continue
             return self._respond_with(declared, result, body)
         raise Conflict("Other requests keep changing the same records.", retry_after=1)

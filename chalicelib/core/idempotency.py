@@ -1,6 +1,6 @@
 """Idempotency-Key: the record of an answer stands in the transaction of its effect.
 
-    PK IDEMPOTENCY#<sha256 of institution, member, method, path, key>   body hash, answer, 24 h
+    PK IDEMPOTENCY#<sha256 of institution, caller, method, path, key>   body hash, answer, 24 h
 
 So there is no lease and no half effect: of callers that race, one commits, the others find its
 answer. Only answers of effects are kept; a refusal has changed nothing and is decided anew.
@@ -51,9 +51,10 @@ class Replay(Exception):
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """One request that carries a key: its scope is institution, member, method and path.
+    """One request that carries a key: its scope is institution, caller, method and path.
 
-    The member belongs to it: an answer may show what only its caller may see.
+    The caller is a member, or a token where the answer shows a secret: nobody may be told again what
+    was told to another, and no token what was given to a wider one.
     """
 
     institution_id: str
@@ -62,13 +63,13 @@ class IdempotentRequest:
 
     @classmethod
     def of(
-        cls, header: str, *, institution_id: str, member_id: str, method: str, path: str, body: bytes
+        cls, header: str, *, institution_id: str, caller: str, method: str, path: str, body: bytes
     ) -> "IdempotentRequest":
         """Raises `Malformed` for a key that is empty, over 255 characters or not printable ASCII."""
         key = header.strip()
         if not _KEY.fullmatch(key):
             raise Malformed("Idempotency-Key: 1 to 255 printable ASCII characters without spaces.")
-        scope = "\n".join((institution_id, member_id, method, path, key))
+        scope = "\n".join((institution_id, caller, method, path, key))
         record = hashlib.sha256(scope.encode()).hexdigest()
         return cls(institution_id, f"IDEMPOTENCY#{record}", hashlib.sha256(body).hexdigest())
 

@@ -4,6 +4,7 @@ PK LIMIT#<key>#<window>   count, gone by TTL
 """
 
 from datetime import datetime
+from ipaddress import ip_address, ip_network
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
@@ -22,6 +23,12 @@ class CounterItem(Table):
     pk = UnicodeAttribute(hash_key=True)
     count_ = NumberAttribute(attr_name="count", default=0)
     expires_at = NumberAttribute()
+
+
+def origin(address: str) -> str:
+    """Who stands behind a client's address: of IPv6 the /64, which is what one customer gets."""
+    found = ip_address(address)
+    return str(ip_network((found, 64), strict=False)) if found.version == 6 else address
 
 
 def take(key: str, *, limit: int, window_seconds: int, now: datetime) -> int:

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from chalicelib.core.errors import DomainError, Invalid, Malformed
 
 MEDIA_TYPE = "application/problem+json"
+_FAULTS_TOLD = 50
+_NAME_TOLD = 100
+"""A body of 1 MiB can hold 100,000 faults, and names as long as itself."""
 
 
 def document(error: DomainError, *, instance: str, request_id: str) -> bytes:
@@ -53,9 +56,11 @@ def of_validation(error: ValidationError, whole: str) -> DomainError:
     if any(fault["type"] == "json_invalid" for fault in found):
         return Malformed(f"The {whole} is not valid JSON.")
     fields: dict[str, list[str]] = {}
-    for fault in found:
-        name = ".".join(str(part) for part in fault["loc"]) or whole
+    for fault in found[:_FAULTS_TOLD]:
+        name = ".".join(str(part)[:_NAME_TOLD] for part in fault["loc"]) or whole
         fields.setdefault(name, []).append(fault["msg"])
+    if len(found) > _FAULTS_TOLD:
+        fields.setdefault(whole, []).append(f"has {len(found) - _FAULTS_TOLD} more faults")
     return Invalid(fields)
 
 

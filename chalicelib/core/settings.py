@@ -46,6 +46,9 @@ class Settings(BaseModel):
         100, ge=1, description="Unauthenticated requests per minute and client address."
     )
     sign_in_limit: int = Field(10, ge=1, description="Sign-ins per 15 minutes, account and client address.")
+    sign_in_account_limit: int = Field(
+        100, ge=1, description="Sign-ins per 15 minutes and account, from all addresses."
+    )
     sign_in_address_limit: int = Field(100, ge=1, description="Sign-ins per 15 minutes and client address.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
 

@@ -69,6 +69,7 @@ class Principal:
     role: Role
     abilities: frozenset[Ability]
     granted: tuple[str, ...]
+    expires_at: int
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def _principal(item: Mapping[str, Any]) -> Principal:
         role=role,
         abilities=held(role, granted),
         granted=granted,
+        expires_at=int(item["expires_at"]["N"]),
     )
 
 

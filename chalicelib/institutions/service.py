@@ -119,15 +119,21 @@ def member(institution_id: str, member_id: str) -> Member:
 
 
 def hold_token(
-    transaction: Transaction, holder: Member, token_id: str, *, instead_of: Collection[str], full: Exception
+    transaction: Transaction,
+    holder: Member,
+    token_id: str,
+    *,
+    instead_of: Collection[str],
+    at_most: int,
+    full: Exception,
 ) -> None:
     """Note a token on its member, and forget those that it stands `instead_of`.
 
-    Raises `full` at 25 tokens; a member changed meanwhile is `Stale`.
+    Raises `full` where the member then had more than `at_most`; a member changed meanwhile is `Stale`.
     """
     held = models.MemberItem.token_ids
     kept = holder.token_ids - set(instead_of)
-    if len(kept) >= TOKENS_AT_MOST:
+    if len(kept) >= at_most:
         raise full
     as_read = (models.MemberItem.status == "active") & (models.MemberItem.role == holder.role.value)
     if instead_of:
@@ -135,7 +141,7 @@ def hold_token(
         as_read &= held == set(holder.token_ids)
     else:
         action = held.add({token_id})
-        room = size(Path("token_ids")) < TOKENS_AT_MOST  # type: ignore[no-untyped-call]
+        room = size(Path("token_ids")) < at_most  # type: ignore[no-untyped-call]
         as_read &= held.does_not_exist() | room
     transaction.update(models.MemberItem(holder.institution_id, holder.id), [action], as_read)
 

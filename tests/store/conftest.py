@@ -179,6 +179,7 @@ def _cloud() -> Iterator[Cloud]:
             "STAGE": "local",
             "PUBLIC_RATE_LIMIT": "100000",
             "SIGN_IN_LIMIT": "100000",
+            "SIGN_IN_ACCOUNT_LIMIT": "100000",
             "SIGN_IN_ADDRESS_LIMIT": "100000",
             "PUBLIC_URL": "https://api.example.org",
         }.items():

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -225,3 +226,56 @@ def test_a_session_takes_the_place_of_the_oldest_and_an_api_token_does_not(
     listed = system.call("GET", "/api/integrations/tokens?per_page=100", token=tokens[-1]).body
     assert (len(listed["data"]), listed["meta"]["total"]) == (25, 25)
     assert "secret_hash" not in repr(listed)
+
+
+def a_newcomer(system: System) -> str:
+    account = {"email": f"{secrets.token_hex(6)}@example.org", "password": "correct horse", "name": "Ana"}
+    system.call("POST", "/api/auth/sign-up", account)
+    del account["name"]
+    token: str = system.call("POST", "/api/auth/sign-in", account).body["data"]["token"]
+    return token
+
+
+def test_a_narrow_token_is_not_told_the_wide_one_of_the_same_key(system: System, school: str) -> None:
+    path, session = "/api/integrations/tokens", a_newcomer(system)
+    body = {"name": "narrow", "abilities": ["tokens:write"]}
+    narrow = system.call("POST", path, body, token=session).body["data"]["token"]
+    wide = {"name": "ci", "abilities": ["*"]}
+    assert system.call("POST", path, wide, token=session, idempotency_key="order-1").status == 201
+    refused = system.call("POST", path, wide, token=narrow, idempotency_key="order-1")
+    assert (refused.status, list(refused.body["errors"])) == (422, ["abilities"])
+
+
+def test_a_tokens_children_live_no_longer_than_it(system: System, school: str) -> None:
+    path, session = "/api/integrations/tokens", a_newcomer(system)
+    soon = (system.now + timedelta(hours=1)).isoformat()
+    parent = system.call(
+        "POST", path, {"name": "p", "abilities": ["*"], "expires_at": soon}, token=session
+    ).body["data"]
+    child = system.call("POST", path, {"name": "c", "abilities": ["*"]}, token=parent["token"])
+    assert child.body["data"]["expires_at"] == parent["expires_at"]
+    later = (system.now + timedelta(hours=2)).isoformat()
+    asked = {"name": "c", "abilities": ["*"], "expires_at": later}
+    assert system.call("POST", path, asked, token=parent["token"]).status == 422
+
+
+def test_there_is_always_room_to_sign_in(system: System, school: str) -> None:
+    account = {"email": f"{secrets.token_hex(6)}@example.org", "password": "correct horse", "name": "Ana"}
+    system.call("POST", "/api/auth/sign-up", account)
+    del account["name"]
+    session = system.call("POST", "/api/auth/sign-in", account).body["data"]["token"]
+    body = {"name": "x", "abilities": ["*"]}
+    made = [system.call("POST", "/api/integrations/tokens", body, token=session).status for _ in range(25)]
+    assert made == [201] * 23 + [409] * 2
+    assert system.call("POST", "/api/auth/sign-out", token=session).status == 204
+    assert system.call("POST", "/api/auth/sign-in", account).status == 200
+
+
+def test_a_body_full_of_faults_gets_a_short_answer(system: System) -> None:
+    body = {f"f{n}": 1 for n in range(50_000)}
+    refused = system.call("POST", "/api/auth/sign-in", body)
+    assert refused.status == 422
+    assert len(refused.body["errors"]) <= 51
+    assert "more faults" in refused.body["errors"]["body"][0]
+    long = system.call("POST", "/api/auth/sign-in", {"x" * 500_000: 1})
+    assert len(repr(long.body)) < 3000
