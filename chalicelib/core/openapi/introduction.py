@@ -37,7 +37,7 @@ Every refusal is an `application/problem+json` document (RFC 9457) with `type`, 
 
 Requests that create or charge take an `Idempotency-Key`. Within 24 hours the same key with the same \
 body gives the first answer again, marked `Idempotent-Replayed: true`, and nothing happens twice; with \
-another body it is refused with 422. After a lost answer, repeat the request with its key.
+another body it is refused with 422. After a lost answer, repeat the request with its key and token.
 
 ## Rate limits
 
