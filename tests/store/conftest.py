@@ -30,6 +30,7 @@ class Calls:
 
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     dies_before: Callable[[str, dict[str, Any]], bool] | None = None
+    forbidden: list[str] = field(default_factory=list)
 
     def clear(self) -> None:
         self.made.clear()
@@ -45,6 +46,8 @@ class Calls:
         body = params.get("body") or b"{}"
         speaks_json = model.service_model.metadata["protocol"] == "json"
         parameters = json.loads(body) if speaks_json else {}
+        if model.name == "Scan" or "FilterExpression" in parameters:
+            self.forbidden.append(f"{model.name} {parameters}")
         if self.dies_before and self.dies_before(model.name, parameters):
             raise Died(model.name)
         self.made.append((model.name, parameters))
@@ -230,6 +233,7 @@ def system(later_systems: Callable[[], System], _calls: Calls) -> Iterator[Syste
     _calls.clear()
     yield system
     _calls.clear()
+    assert _calls.forbidden == [], "nothing may read more than it was asked for"
 
 
 @pytest.fixture
