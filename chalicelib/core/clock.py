@@ -20,6 +20,11 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def shown(stored: str | None) -> str | None:
+    """A stored `instant` as the API shows it; null stays null."""
+    return None if stored is None else rfc3339(datetime.fromisoformat(stored))
+
+
 def epoch(moment: datetime) -> int:
     """Whole seconds since 1970, as DynamoDB's TTL wants them."""
     return int(moment.timestamp())

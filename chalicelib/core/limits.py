@@ -11,7 +11,7 @@ from pynamodb.exceptions import UpdateError
 
 from chalicelib.core.clock import epoch
 from chalicelib.core.errors import RateLimited
-from chalicelib.core.store import Table, table
+from chalicelib.core.store import Table, table, unless_condition_failed
 
 
 class CounterItem(Table):
@@ -46,7 +46,6 @@ def take(key: str, *, limit: int, window_seconds: int, now: datetime) -> int:
             condition=CounterItem.count_.does_not_exist() | (CounterItem.count_ < limit),
         )
     except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise
+        unless_condition_failed(error)
         raise RateLimited(ends_at - second, "Too many requests; try again later.") from error
     return limit - int(counter.count_)

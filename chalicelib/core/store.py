@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
-from pynamodb.exceptions import CancellationReason, TransactWriteError
+from pynamodb.exceptions import CancellationReason, PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
@@ -58,6 +58,12 @@ class Table(Model):
         return own
 
 
+def unless_condition_failed(error: PynamoDBException) -> None:
+    """Raise `error` again, unless all that it says is that a write's condition did not hold."""
+    if error.cause_response_code != "ConditionalCheckFailedException":
+        raise error
+
+
 class Stale(Exception):
     """What was read has changed since: read again, decide again."""
 
@@ -71,7 +77,6 @@ class Transaction:
 
     def __init__(self) -> None:
         self._write = TransactWrite(connection=connection())
-        self._checks: list[Refusal] = []
         self._deletes: list[Refusal] = []
         self._puts: list[Refusal] = []
         self._updates: list[Refusal] = []
@@ -79,7 +84,7 @@ class Transaction:
         self._after: list[Callable[[], object]] = []
 
     def __len__(self) -> int:
-        return len(self._checks) + len(self._deletes) + len(self._puts) + len(self._updates)
+        return len(self._deletes) + len(self._puts) + len(self._updates)
 
     def put(
         self,
@@ -116,18 +121,6 @@ class Transaction:
         self._write.delete(item, condition=condition)
         self._deletes.append(refused or Stale())
 
-    def check(
-        self,
-        model: type[Model],
-        hash_key: str,
-        range_key: str | None,
-        condition: Condition,
-        refused: Refusal,
-    ) -> None:
-        """Commit only if an item that is not written here satisfies `condition`."""
-        self._write.condition_check(model, hash_key, range_key, condition=condition)
-        self._checks.append(refused)
-
     def after(self, step: Callable[[], object]) -> None:
         """Run `step` once the commit has succeeded."""
         self._after.append(step)
@@ -162,7 +155,7 @@ class Transaction:
 
     def _refusal(self, reasons: list[CancellationReason | None]) -> Exception | None:
         """The error for what failed; positions are in the order in which PynamoDB sends the actions."""
-        refusals = [*self._checks, *self._deletes, *self._puts, *self._updates]
+        refusals = [*self._deletes, *self._puts, *self._updates]
         failed = [
             (refusal, reason)
             for refusal, reason in zip(refusals, reasons, strict=False)

@@ -19,7 +19,7 @@ from pynamodb.expressions.update import Action
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.ids import is_id, new_id
-from chalicelib.core.store import Table, Transaction, table
+from chalicelib.core.store import Table, Transaction, table, unless_condition_failed
 
 KEPT = timedelta(days=90)
 UNFINISHED_AT_MOST = 5
@@ -160,7 +160,7 @@ def claim(place: Place, token: str, *, now: datetime, lease: timedelta, cut_off:
             & (JobItem.claimed_until.does_not_exist() | (JobItem.claimed_until <= instant(now))),
         )
     except UpdateError as error:
-        _unless_condition_failed(error)
+        unless_condition_failed(error)
         return None
     return job
 
@@ -202,13 +202,8 @@ def _update_mine(job: JobItem, actions: list[Action]) -> None:
     try:
         JobItem(job.pk, job.sk).update(actions, JobItem.claim == job.claim)
     except UpdateError as error:
-        _unless_condition_failed(error)
+        unless_condition_failed(error)
         raise ClaimLost from error
-
-
-def _unless_condition_failed(error: UpdateError) -> None:
-    if error.cause_response_code != "ConditionalCheckFailedException":
-        raise error
 
 
 # Jobs that somebody must ask after
@@ -223,4 +218,4 @@ def postpone(due: DueItem, until: datetime) -> None:
     try:
         due.update([DueItem.due_at.set(instant(until))], DueItem.due_at == due.due_at)
     except UpdateError as error:
-        _unless_condition_failed(error)
+        unless_condition_failed(error)

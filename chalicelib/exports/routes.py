@@ -1,10 +1,8 @@
 """/api/integrations/exports*."""
 
-from datetime import datetime
-
 from chalice.app import Blueprint
 
-from chalicelib.core.clock import rfc3339
+from chalicelib.core.clock import rfc3339, shown
 from chalicelib.core.errors import Conflict
 from chalicelib.core.http import Call, Raw, endpoint
 from chalicelib.core.logs import log
@@ -84,10 +82,6 @@ def download_export(call: Call, query: schemas.DownloadQuery, id: str) -> schema
     return schemas.DownloadLink(url=url, expires_at=rfc3339(until))
 
 
-def _time(instant: str | None) -> str | None:
-    return None if instant is None else rfc3339(datetime.fromisoformat(instant))
-
-
 def _export(call: Call, job: JobItem) -> schemas.Export:
     there = service.is_downloadable(job, call.now)
     return schemas.Export(
@@ -95,18 +89,18 @@ def _export(call: Call, job: JobItem) -> schemas.Export:
         type=service.type_of(job),
         status=job.status,
         filters=schemas.AppliedFilters(
-            from_=_time(job.from_at), to=_time(job.to_at), course_id=job.course_id
+            from_=shown(job.from_at), to=shown(job.to_at), course_id=job.course_id
         ),
         format=schemas.AppliedFormat(delimiter=job.delimiter, bom=job.bom),
         rows=int(job.rows),
         progress_percent=int(job.percent),
-        cut_off_at=_time(job.cut_off_at),
+        cut_off_at=shown(job.cut_off_at),
         size_bytes=None if job.size_bytes is None else int(job.size_bytes),
         sha256=job.sha256,
         download_url=call.base_url + service.download_path(job.sk) if there else None,
         error=job.error,
-        created_at=_time(job.created_at),
-        started_at=_time(job.started_at),
-        finished_at=_time(job.finished_at),
-        expires_at=_time(job.file_expires_at),
+        created_at=shown(job.created_at),
+        started_at=shown(job.started_at),
+        finished_at=shown(job.finished_at),
+        expires_at=shown(job.file_expires_at),
     )

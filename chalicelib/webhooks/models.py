@@ -10,7 +10,6 @@ event type. Index `due`, sparse: deliveries that are not final, by when the swee
 them, in 16 shards.
 """
 
-import contextlib
 import random
 import zlib
 from collections.abc import Iterator, Sequence
@@ -33,7 +32,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProject
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.ids import is_id
-from chalicelib.core.store import Table, Transaction, table
+from chalicelib.core.store import Table, Transaction, table, unless_condition_failed
 
 KEPT = timedelta(days=90)
 WEBHOOKS_AT_MOST = 50
@@ -263,8 +262,7 @@ def add_delivery(item: DeliveryItem) -> bool:
     try:
         item.save(condition=DeliveryItem.pk.does_not_exist())
     except PutError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise
+        unless_condition_failed(error)
         return False
     return True
 
@@ -287,8 +285,7 @@ def claim(place: Place, token: str, now: datetime, lease: timedelta) -> Delivery
             DeliveryItem.due_at <= instant(now),
         )
     except UpdateError as error:
-        if error.cause_response_code != "ConditionalCheckFailedException":
-            raise
+        unless_condition_failed(error)
         return _due_later(place)
     return item
 
@@ -311,8 +308,10 @@ def release(item: DeliveryItem, due_at: datetime) -> None:
     """Give a claim back unfinished, to be taken again from `due_at` on; `claims` keeps counting."""
     status = "retrying" if item.attempts_made else "pending"
     actions = [*_to_state(item.pk, item.event_type, status), *_due(due_at), DeliveryItem.claim.remove()]
-    with contextlib.suppress(UpdateError):  # taken over meanwhile, or for the lease to end
+    try:
         DeliveryItem(item.pk, item.sk).update(actions, DeliveryItem.claim == item.claim)
+    except UpdateError as error:  # somebody took over meanwhile
+        unless_condition_failed(error)
 
 
 def _to_state(webhook_id: str, event_type: str, status: str) -> list[Action]:
@@ -428,10 +427,12 @@ def overdue(now: datetime) -> Iterator[DeliveryItem]:
 
 def postpone(item: DeliveryItem, moment: datetime) -> None:
     """Leave a delivery alone until then, unless somebody has come for it meanwhile."""
-    with contextlib.suppress(UpdateError):
+    try:
         DeliveryItem(item.pk, item.sk).update(
             [DeliveryItem.wake_at.set(instant(moment))], DeliveryItem.wake_at == item.wake_at
         )
+    except UpdateError as error:
+        unless_condition_failed(error)
 
 
 def _due_key(delivery_id: str) -> str:

@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from ulid import ULID
 
 from chalicelib.core import events
-from chalicelib.core.clock import rfc3339
+from chalicelib.core.clock import shown
 from chalicelib.core.errors import Invalid
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page, PageQuery, of_list
@@ -154,10 +154,6 @@ def _first_id(moment: datetime) -> str:
     return f"dlv_{str(ULID.from_datetime(known))[:10]}"
 
 
-def _time(instant: str | None) -> str | None:
-    return None if instant is None else rfc3339(datetime.fromisoformat(instant))
-
-
 def _webhook(item: WebhookItem) -> schemas.Webhook:
     return schemas.Webhook(
         id=item.sk,
@@ -167,10 +163,10 @@ def _webhook(item: WebhookItem) -> schemas.Webhook:
         header_names=list(item.header_names),
         status=item.status,
         disabled_reason=item.disabled_reason,
-        disabled_at=_time(item.disabled_at),
+        disabled_at=shown(item.disabled_at),
         secret_hint=item.secret_hint,
-        created_at=_time(item.created_at),
-        updated_at=_time(item.updated_at),
+        created_at=shown(item.created_at),
+        updated_at=shown(item.updated_at),
     )
 
 
@@ -185,7 +181,7 @@ def _delivery(item: DeliveryItem) -> schemas.Delivery:
         trigger=item.trigger,
         attempts_made=int(item.attempts_made),
         last_status_code=None if item.last_status_code is None else int(item.last_status_code),
-        next_attempt_at=_time(item.due_at) if item.status in ("pending", "retrying") else None,
-        created_at=_time(item.created_at),
-        finished_at=_time(item.finished_at),
+        next_attempt_at=shown(item.due_at) if item.status in ("pending", "retrying") else None,
+        created_at=shown(item.created_at),
+        finished_at=shown(item.finished_at),
     )

@@ -85,13 +85,7 @@ def _exists(cloud: Cloud, stack: str) -> bool:
         status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
     except ClientError:
         return False
-    if status in (
-        "ROLLBACK_COMPLETE",
-        "ROLLBACK_FAILED",
-        "CREATE_FAILED",
-        "DELETE_FAILED",
-        "REVIEW_IN_PROGRESS",
-    ):
+    if status in NEVER_CREATED:
         cloudformation.delete_stack(StackName=stack)
         _await_stack(cloud, stack)
         return False

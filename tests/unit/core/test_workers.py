@@ -87,3 +87,4 @@ def test_messages_are_handled_at_once_where_asked(queue: Queue) -> None:
 
     records = [record(str(n), body(n)) for n in range(3)]
     workers.handle_batch("q", records, Number, meet, threads=3)
+    assert (meeting.n_waiting, queue.hidden) == (0, {})
