@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof openapi format
+.PHONY: help run stop reset logs tour test check proof openapi audio format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers o
 
 openapi: $(READY) ## Print the OpenAPI document
 	@$(BIN)/python -m infra.openapi
+
+audio: $(READY) ## Speak what the demo courses need and nobody has spoken yet; wants espeak-ng
+	@$(BIN)/python -m infra.demo.speak
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix-only .

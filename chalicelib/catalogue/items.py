@@ -3,27 +3,44 @@
 `content` is public and may be shown to anyone who may see the course. `key` never leaves the server.
 Both are unions told apart by `type`; an `Item` holds one of each and refuses a key that does not fit.
 
-    type             answer                  key
-    multiple_choice  "a"                     the right option
-    multiple_select  ["a", "c"]              the right options
-    cloze            ["bin", "habe"]         one typed answer per gap
-    matching         {"a": "2", "b": "1"}    the right partner of each left entry
-    ordering         ["c", "a", "b"]         one or more right orders
-    translation      "text"                  one typed answer
-    dictation        "text"                  what is said, compared word by word
+    type                    answer                  key
+    multiple_choice         "a"                     the right option
+    multiple_select         ["a", "c"]              the right options
+    cloze                   ["bin", "habe"]         one typed answer per gap
+    matching                {"a": "2", "b": "1"}    the right partner of each left entry
+    ordering                ["c", "a", "b"]         one or more right orders
+    translation             "text"                  one typed answer
+    dictation               "text"                  what is said, compared word by word
+    listening               as its question         what is said, and the key of its question
+    speaking_self_assessed  "good"                  none: learners say themselves how it went
+    flashcard               "good"                  none, likewise
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from chalicelib.core.settings import settings
 
 CefrLevel = Literal["A1", "A2", "B1", "B2", "C1", "C2"]
 Skill = Literal["reading", "listening", "writing", "speaking", "grammar", "vocabulary"]
 ItemType = Literal[
-    "multiple_choice", "multiple_select", "cloze", "matching", "ordering", "translation", "dictation"
+    "multiple_choice",
+    "multiple_select",
+    "cloze",
+    "matching",
+    "ordering",
+    "translation",
+    "dictation",
+    "listening",
+    "speaking_self_assessed",
+    "flashcard",
 ]
+Rating = Literal["again", "hard", "good", "easy"]
+SELF_ASSESSED: frozenset[ItemType] = frozenset({"speaking_self_assessed", "flashcard"})
+"""What learners rate themselves. It earns XP and calls for review, but is no evidence of a CEFR level."""
 
 GAP = re.compile(r"_{3,}")
 
@@ -55,8 +72,28 @@ Hint = Annotated[
 LanguageCode = Annotated[
     str, Field(min_length=2, max_length=8, pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$", examples=["de"])
 ]
+CardText = Annotated[str, Field(min_length=1, max_length=300, pattern=r"\S")]
 AnswerText = Annotated[
     str, Field(min_length=1, max_length=200, pattern=r"[^\W_]", examples=["ich heiße Anna"])
+]
+
+
+def _reachable(url: str) -> str:
+    """A recording on this very machine is for a laptop only."""
+    if url.startswith("http:") and not settings().loopback_allowed:
+        raise ValueError("must begin with https://")
+    return url
+
+
+AudioUrl = Annotated[
+    str,
+    Field(
+        max_length=2000,
+        pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:[0-9]+)?/)\S+$",
+        description="A recording, as a file that a browser plays; https, but for a local stage",
+        examples=["https://media.example.org/guten-tag-5f0c1d2e3a4b5968.mp3"],
+    ),
+    AfterValidator(_reachable),
 ]
 
 
@@ -191,9 +228,46 @@ class DictationContent(_Content):
     """A recording to write down."""
 
     type: Literal["dictation"]
-    audio_url: str = Field(
-        max_length=2000, pattern=r"^https://\S+$", examples=["https://media.example.org/de/a1/guten-tag.mp3"]
+    audio_url: AudioUrl
+
+
+Question = Annotated[
+    MultipleChoiceContent | MultipleSelectContent | ClozeContent | MatchingContent | OrderingContent,
+    Field(discriminator="type"),
+]
+
+
+class ListeningContent(_Content):
+    """A recording, and a question about it, which is answered as any of its type."""
+
+    type: Literal["listening"]
+    audio_url: AudioUrl
+    question: Question
+
+
+class SpeakingContent(_Content):
+    """Something to say aloud. The learner then compares it with the model and rates it."""
+
+    type: Literal["speaking_self_assessed"]
+    model_answer: CardText = Field(
+        description="A good way to say it, to show once the learner has spoken",
+        examples=["Guten Tag, mein Name ist Anna Berg."],
     )
+    audio_url: AudioUrl | None = Field(default=None, description="The model, spoken")
+
+
+class FlashcardContent(_Content):
+    """A card to turn over. The learner then rates how well it was known."""
+
+    type: Literal["flashcard"]
+    front: CardText = Field(examples=["the sister"])
+    back: CardText = Field(examples=["die Schwester, die Schwestern"])
+    example: CardText | None = Field(
+        default=None,
+        description="The word in a sentence, beside the back",
+        examples=["Das ist meine Schwester."],
+    )
+    audio_url: AudioUrl | None = Field(default=None, description="The side in the language that is taught")
 
 
 Content = Annotated[
@@ -203,7 +277,10 @@ Content = Annotated[
     | MatchingContent
     | OrderingContent
     | TranslationContent
-    | DictationContent,
+    | DictationContent
+    | ListeningContent
+    | SpeakingContent
+    | FlashcardContent,
     Field(discriminator="type"),
 ]
 
@@ -294,6 +371,34 @@ class DictationKey(_Key, TypedAnswer):
     type: Literal["dictation"]
 
 
+QuestionKey = Annotated[
+    MultipleChoiceKey | MultipleSelectKey | ClozeKey | MatchingKey | OrderingKey,
+    Field(discriminator="type"),
+]
+
+
+class ListeningKey(_Key):
+    """Grades listening by the key of its question. The explanation stands here, not there."""
+
+    type: Literal["listening"]
+    transcript: str = Field(
+        min_length=1, max_length=1000, pattern=r"\S", description="What is said; shown after the answer"
+    )
+    question: QuestionKey
+
+
+class SpeakingKey(_Key):
+    """speaking_self_assessed has nothing to grade by."""
+
+    type: Literal["speaking_self_assessed"]
+
+
+class FlashcardKey(_Key):
+    """A flashcard has nothing to grade by."""
+
+    type: Literal["flashcard"]
+
+
 Key = Annotated[
     MultipleChoiceKey
     | MultipleSelectKey
@@ -301,7 +406,10 @@ Key = Annotated[
     | MatchingKey
     | OrderingKey
     | TranslationKey
-    | DictationKey,
+    | DictationKey
+    | ListeningKey
+    | SpeakingKey
+    | FlashcardKey,
     Field(discriminator="type"),
 ]
 
@@ -354,6 +462,13 @@ def _ordering_fault(content: OrderingContent, key: OrderingKey) -> str | None:
     return None
 
 
+def _listening_fault(content: ListeningContent, key: ListeningKey) -> str | None:
+    if key.question.explanation is not None:
+        return "question.explanation: stands beside the question's key, not in it"
+    fault = _fault(content.question, key.question)
+    return fault and f"question.{fault}"
+
+
 def _fault(content: Content, key: Key) -> str | None:
     """What keeps this key from grading this content; None when it fits."""
     fault: str | None
@@ -368,7 +483,14 @@ def _fault(content: Content, key: Key) -> str | None:
             fault = _matching_fault(content, key)
         case OrderingContent(), OrderingKey():
             fault = _ordering_fault(content, key)
-        case (TranslationContent(), TranslationKey()) | (DictationContent(), DictationKey()):
+        case ListeningContent(), ListeningKey():
+            fault = _listening_fault(content, key)
+        case (
+            (TranslationContent(), TranslationKey())
+            | (DictationContent(), DictationKey())
+            | (SpeakingContent(), SpeakingKey())
+            | (FlashcardContent(), FlashcardKey())
+        ):
             fault = None
         case _:
             fault = f"a key of type {key.type} cannot grade content of type {content.type}"

@@ -11,6 +11,9 @@ Pure functions of content, key and answer. An answer of the wrong shape is refus
     ordering         1 - inversions / most inversions possible, over the nearest right order
     translation      1, 0.9 for a near miss, or 0
     dictation        1 - word edits / words, at least 0; a near miss is a tenth of an edit
+    listening        as its question
+    speaking_self_assessed, flashcard
+                     again 0, hard 0.6, good and easy 1: what learners say of themselves
 """
 
 from collections import defaultdict
@@ -26,7 +29,11 @@ from chalicelib.catalogue.items import (
     Content,
     DictationContent,
     DictationKey,
+    FlashcardContent,
+    FlashcardKey,
     Key,
+    ListeningContent,
+    ListeningKey,
     MatchingContent,
     MatchingKey,
     MultipleChoiceContent,
@@ -36,6 +43,9 @@ from chalicelib.catalogue.items import (
     Option,
     OrderingContent,
     OrderingKey,
+    Rating,
+    SpeakingContent,
+    SpeakingKey,
     TranslationContent,
     TranslationKey,
 )
@@ -46,12 +56,20 @@ from chalicelib.learning.text import Comparison, Difference
 LONGEST_ANSWER = 2000
 """Characters per typed text. Refused before any alignment, which is quadratic."""
 NEAR_MISS = Fraction(9, 10)
+RATINGS: dict[Rating, Fraction] = {
+    "again": Fraction(0),
+    "hard": Fraction(6, 10),
+    "good": Fraction(1),
+    "easy": Fraction(1),
+}
+"""`hard` was known, so it passes; spaced repetition reads the rating back from its score but for `easy`."""
 
 Result = Literal["correct", "near_miss", "partial", "incorrect"]
 Answer = str | list[str] | dict[str, str]
 FeedbackCode = (
     text.Code
-    | Literal["right", "wrong_choice", "missed", "wrong_pair", "wrong_order", "not_known", "explanation"]
+    | Literal["right", "wrong_choice", "missed", "wrong_pair", "wrong_order", "self_assessed", "not_known"]
+    | Literal["transcript", "explanation"]
 )
 
 
@@ -103,15 +121,19 @@ def grade(content: Content, key: Key, answer: object) -> Grade:
             graded = _grade_translation(key, answer)
         case DictationContent(), DictationKey():
             graded = _grade_dictation(key, answer)
+        case (SpeakingContent(), SpeakingKey()) | (FlashcardContent(), FlashcardKey()):
+            graded = _grade_rating(answer)
+        case ListeningContent(), ListeningKey():
+            graded = _told_more(grade(content.question, key.question, answer), "transcript", key.transcript)
         case _:
             raise TypeError(f"a key of type {key.type} cannot grade content of type {content.type}")
-    return _explained(graded, key.explanation)
+    return _told_more(graded, "explanation", key.explanation)
 
 
-def _explained(graded: Grade, explanation: str | None) -> Grade:
-    if explanation is None:
+def _told_more(graded: Grade, code: FeedbackCode, message: str | None) -> Grade:
+    if message is None:
         return graded
-    last = Feedback(code="explanation", message=explanation)
+    last = Feedback(code=code, message=message)
     return graded.model_copy(update={"feedback": (*graded.feedback, last)})
 
 
@@ -408,3 +430,24 @@ def _grade_dictation(key: DictationKey, answer: object) -> Grade:
 def _dictation_score(compared: Comparison) -> Fraction:
     whole = text.WRONG * len(text.words(compared.expected))
     return max(Fraction(0), 1 - Fraction(compared.cost, whole))
+
+
+# Rating oneself
+
+
+def _grade_rating(answer: object) -> Grade:
+    if answer is None:
+        return _not_known("good")
+    rating = next((name for name in RATINGS if name == answer), None)
+    if rating is None:
+        raise _refused("must be again, hard, good or easy")
+    told = Feedback(code="self_assessed", message=_RATED[rating], given=rating)
+    return _graded(RATINGS[rating], [told], "good", near=False)
+
+
+_RATED: dict[Rating, str] = {
+    "again": "Not yet. It comes again soon.",
+    "hard": "Known, but it took an effort.",
+    "good": "Known.",
+    "easy": "Known without thinking.",
+}

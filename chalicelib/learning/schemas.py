@@ -33,7 +33,8 @@ class AttemptCreate(Body):
 
     answer: Any = Field(
         description='multiple_choice "a"; multiple_select ["a","c"]; cloze ["bin","habe"] in gap order; '
-        'matching {"a":"2","b":"1"}; ordering ["c","a","b"]; dictation and translation "text".',
+        'matching {"a":"2","b":"1"}; ordering ["c","a","b"]; dictation and translation "text"; listening as '
+        'its question; speaking_self_assessed and flashcard "again", "hard", "good" or "easy".',
         examples=["b"],
     )
     duration_ms: int = Field(ge=0, le=86_400_000, examples=[4200])

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from chalicelib.auth import service as auth
 from chalicelib.catalogue.publishing import publish
@@ -21,9 +20,15 @@ from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
 from chalicelib.institutions import service as institutions
 from chalicelib.institutions.models import institution_of
-from infra.demo.courses import COURSES, CourseFile, LessonFile, TrainingFile, course_folders, load_course
-
-PRIVATE = Path(__file__).parent / "private"
+from infra.demo.courses import (
+    COURSES,
+    PRIVATE,
+    CourseFile,
+    LessonFile,
+    TrainingFile,
+    course_folders,
+    load_course,
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Check course folders: `python -m infra.demo.validate [folder ...]`; all of the demo courses by default.
 
-Every file must load, and every answer that is listed beside an item must get the score that is listed.
+Every file must load, every answer that is listed beside an item must get the score that is listed, and what
+is to be heard must have its recording. All courses together must use every recording that is kept.
 Prints `file: item: what differs` for each fault and ends with status 1 when there is any.
 """
 
@@ -12,12 +13,36 @@ from pathlib import Path
 from chalicelib.catalogue.items import Item
 from chalicelib.core.errors import Invalid
 from chalicelib.learning.grading import grade
-from infra.demo.courses import BrokenCourse, CourseFile, ItemFile, ScoredAnswer, course_folders, load_course
+from infra.demo.courses import (
+    COURSES,
+    PRIVATE,
+    BrokenCourse,
+    CourseFile,
+    ItemFile,
+    ScoredAnswer,
+    course_folders,
+    load_course,
+)
+from infra.demo.recordings import Spoken, orphans, recording_fault
+
+
+def demo_folders() -> list[Path]:
+    """Every course that `make run` loads."""
+    return [*course_folders(COURSES), *course_folders(PRIVATE)]
 
 
 def item_faults(entry: ItemFile) -> Iterator[str]:
-    """What is wrong with the answers of one item. Right answers and near misses are accepted, others not."""
+    """What is wrong with one item: its recording, and its answers.
+
+    Right answers and near misses are accepted, others not.
+    """
     item = entry.item
+    if entry.spoken is not None:
+        if fault := recording_fault(entry.spoken):
+            yield fault
+        if item.type == "dictation":
+            heard = ScoredAnswer(answer=entry.spoken.text, score=1)
+            yield from _answer_faults(item, "what is spoken", heard, accepted=True)
     own = ScoredAnswer(answer=grade(item.content, item.key, None).correct_answer, score=1)
     yield from _answer_faults(item, "the key's own answer", own, accepted=True)
     for number, answer in enumerate(entry.accepted):
@@ -48,6 +73,11 @@ def course_faults(course: CourseFile) -> list[str]:
     ]
 
 
+def spoken_in(course: CourseFile) -> Iterator[Spoken]:
+    """Everything that is to be heard in a course."""
+    return (entry.spoken for _, entry in course.items() if entry.spoken is not None)
+
+
 def check(folder: Path) -> list[str]:
     """Every fault found in a course folder."""
     try:
@@ -56,9 +86,20 @@ def check(folder: Path) -> list[str]:
         return broken.faults
 
 
+def check_orphans(folders: Sequence[Path]) -> list[str]:
+    """Recordings that none of these courses uses, once all of them load."""
+    try:
+        wanted = [spoken for folder in folders for spoken in spoken_in(load_course(folder))]
+    except BrokenCourse:
+        return []
+    return [f"{file}: no course uses this recording" for file in orphans(wanted)]
+
+
 def main(arguments: Sequence[str]) -> int:
-    folders = [Path(argument) for argument in arguments] or course_folders()
+    folders = [Path(argument) for argument in arguments] or demo_folders()
     faults = [fault for folder in folders for fault in check(folder)]
+    if not arguments:
+        faults += check_orphans(folders)
     for fault in faults:
         print(fault)
     if not folders:

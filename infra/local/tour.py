@@ -22,8 +22,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-import yaml
-
+from infra.demo.courses import load_course
 from infra.local.cloud import LocalCloudError, from_environment
 
 COURSE = Path(__file__).parents[1] / "demo" / "courses" / "german-a1"
@@ -163,22 +162,8 @@ def sign_in(anyone: Client, account: dict[str, str]) -> Client:
 
 
 def right_answers() -> dict[str, Any]:
-    """The first listed answer to each exercise of the demo course, by its prompt and text."""
-    found = {}
-    for file in sorted(COURSE.glob("[0-9]*.yaml")):
-        for training in yaml.load(file.read_text(), Loader=yaml.BaseLoader)["trainings"]:  # noqa: S506 (own file)
-            for item in training["items"]:
-                found[_question(item["content"])] = item["accepted"][0]["answer"]
-    return found
-
-
-def _question(content: dict[str, Any]) -> str:
-    """What an exercise shows, alike in the API and in the course file, which writes options short."""
-    shown = [content["prompt"], content.get("text") or ""]
-    for name in ("options", "left", "tokens"):
-        options = content.get(name) or []
-        shown += options.values() if isinstance(options, dict) else [one["text"] for one in options]
-    return "\n".join(shown)
+    """The first listed answer to each exercise of the demo course, by its slug."""
+    return {entry.slug: entry.accepted[0].answer for _, entry in load_course(COURSE).items()}
 
 
 def lesson_to_do(learner: Client, course_id: str) -> dict[str, Any]:
@@ -197,7 +182,7 @@ def answer_lesson(learner: Client, lesson_id: str) -> int:
     for training in learner.all("/api/trainings", lesson=lesson_id):
         say(f"   {training['title']}")
         for item in learner.all("/api/trainingItems", training=training["id"]):
-            tries = [answers[_question(item["content"])]]
+            tries = [answers[item["slug"]]]
             if given == 0:
                 tries.insert(0, None)
             for answer in tries:
@@ -213,7 +198,7 @@ def _show_answer(item: dict[str, Any], answer: Any, done: dict[str, Any]) -> Non
     text = "I don't know" if answer is None else json.dumps(answer, ensure_ascii=False)
     attempt, changes = done["attempt"], done["changes"]
     say(
-        f"     {item['type']:<16}{text[:44]:<46}{attempt['result']:<10} {attempt['score']:<5}"
+        f"     {item['type']:<23}{text[:44]:<46}{attempt['result']:<10} {attempt['score']:<5}"
         f" +{changes['xp']} XP, lesson {changes['lesson_percent']} %"
     )
 

@@ -5,6 +5,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.catalogue.items import Content, Item, Key, OrderingContent, TypedAnswer
+from chalicelib.core.settings import settings
 
 LETTERS = [{"id": letter, "text": letter.upper()} for letter in "abc"]
 
@@ -26,6 +27,9 @@ SELECT = {"type": "multiple_select", "options": LETTERS}
 CLOZE = {"type": "cloze", "text": "Ich ___ Anna und ______ aus Bern."}
 MATCHING = {"type": "matching", "left": LETTERS, "right": LETTERS}
 ORDERING = {"type": "ordering", "tokens": LETTERS}
+AUDIO = "https://media.example.org/a.mp3"
+LISTENING = {"type": "listening", "audio_url": AUDIO, "question": {"prompt": "Which?", **CHOICE}}
+CHOOSE = {"type": "multiple_choice", "correct": "a"}
 
 
 def test_an_item_has_the_type_of_its_content_and_counts_its_gaps() -> None:
@@ -56,6 +60,21 @@ def test_an_item_has_the_type_of_its_content_and_counts_its_gaps() -> None:
         (MATCHING, {"pairs": {"a": "a", "b": "b"}}, "exactly one partner"),
         (MATCHING, {"pairs": {"a": "a", "b": "b", "c": "x"}}, "no right entry x"),
         (MATCHING, {"pairs": {"a": "a", "b": "b", "c": "b"}}, "not reusable"),
+        (
+            LISTENING,
+            {"transcript": "A", "question": {**CHOOSE, "correct": "x"}},
+            "question.correct: there is no",
+        ),
+        (
+            LISTENING,
+            {"transcript": "A", "question": {**CHOOSE, "explanation": "Why"}},
+            "beside the question's",
+        ),
+        (LISTENING, {"transcript": " ", "question": CHOOSE}, "pattern"),
+        (LISTENING, {"question": CHOOSE}, "transcript"),
+        (LISTENING, {"transcript": "A", "question": {"type": "flashcard"}}, "expected tags"),
+        (LISTENING, {"transcript": "A", "question": {"type": "ordering", "orders": [["a"]]}}, "cannot grade"),
+        ({"type": "flashcard", "front": "A", "back": "B"}, {"correct": "good"}, "Extra inputs"),
         (ORDERING, {"orders": [["a", "b"]]}, "each token exactly once"),
         (ORDERING, {"orders": [["c", "b", "b"]]}, "each token exactly once"),
         (ORDERING, {"orders": [["c", "b", "a"], ["a", "b", "c"]]}, "orders.1: the tokens are shown"),
@@ -84,6 +103,16 @@ def test_a_key_of_another_type_is_refused() -> None:
         ({**CLOZE, "text": "Ich heiße Anna."}, "one to twelve gaps"),
         ({**CLOZE, "text": "___ " * 13}, "one to twelve gaps"),
         ({"type": "dictation", "audio_url": "http://media.example.org/a.mp3"}, "pattern"),
+        ({"type": "dictation", "audio_url": "http://127.0.0.1.example.org/a.mp3"}, "pattern"),
+        ({"type": "dictation", "audio_url": "http://localhost:80@example.org/a.mp3"}, "pattern"),
+        ({"type": "dictation", "audio_url": "https://media.example.org/a b.mp3"}, "pattern"),
+        ({**LISTENING, "question": LISTENING}, "expected tags"),
+        (
+            {**LISTENING, "question": {"prompt": "Say", "type": "dictation", "audio_url": AUDIO}},
+            "expected tags",
+        ),
+        ({"type": "speaking_self_assessed"}, "model_answer"),
+        ({"type": "flashcard", "front": "A", "back": " "}, "pattern"),
         ({"type": "translation", "text": "Hi", "from_language": "English", "to_language": "de"}, "pattern"),
         ({"type": "crossword"}, "type"),
     ],
@@ -91,6 +120,23 @@ def test_a_key_of_another_type_is_refused() -> None:
 def test_content_that_makes_no_exercise_is_refused(content: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         TypeAdapter(Content).validate_python({"prompt": "Do it", **content})
+
+
+def test_a_recording_on_this_machine_is_for_the_local_stage_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    content: TypeAdapter[Content] = TypeAdapter(Content)
+    here = {"type": "dictation", "prompt": "Write", "audio_url": "http://localhost:4610/media/a.mp3"}
+    there = {**here, "audio_url": AUDIO}
+    monkeypatch.setenv("STAGE", "local")
+    settings.cache_clear()
+    content.validate_python(here)
+    monkeypatch.setenv("STAGE", "prod")
+    settings.cache_clear()
+    try:
+        content.validate_python(there)
+        with pytest.raises(ValidationError, match="must begin with https"):
+            content.validate_python(here)
+    finally:
+        settings.cache_clear()
 
 
 def test_reusable_partners_and_repeated_tokens_are_allowed() -> None:
@@ -131,7 +177,7 @@ def test_every_text_and_list_has_a_largest_size(union: Any) -> None:
 
 def test_what_a_learner_sees_tells_nothing_of_the_key() -> None:
     shown = json.dumps(TypeAdapter(Content).json_schema())
-    for name in ("correct", "accept", "gaps", "pairs", "orders", "explanation"):
+    for name in ("correct", "accept", "gaps", "pairs", "orders", "transcript", "explanation"):
         assert f'"{name}":' not in shown
     item = authored(CHOICE, {"correct": "a", "explanation": "Secret reason"})
     assert "Secret" not in item.content.model_dump_json()

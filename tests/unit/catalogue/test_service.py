@@ -20,8 +20,8 @@ from chalicelib.core.http import ENDPOINTS
 from chalicelib.core.ids import ID_PATTERN, is_id
 from chalicelib.core.paging import Page
 from chalicelib.institutions.service import PUBLIC_INSTITUTION
-from infra.demo.courses import COURSES, course_folders, load_course
-from infra.demo.seed import PRIVATE, as_content
+from infra.demo.courses import COURSES, PRIVATE, course_folders, load_course
+from infra.demo.seed import as_content
 from infra.demo.validate import check
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

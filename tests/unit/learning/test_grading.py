@@ -1,16 +1,17 @@
 """What holds for every item and every answer."""
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.catalogue.items import Item, TypedAnswer
+from chalicelib.catalogue.items import SELF_ASSESSED, Item, ItemType, TypedAnswer
 from chalicelib.core.errors import Invalid
 from chalicelib.learning import text
 from chalicelib.learning.grading import LONGEST_ANSWER, grade, inversions
+from chalicelib.learning.service import PASS_MARK
 
 LETTERS = "abcd"
 
@@ -49,7 +50,29 @@ TRANSLATION = item(
 DICTATION = item(
     {"type": "dictation", "audio_url": "https://media.example.org/a.mp3"}, {"accept": ["Schöne Grüße!"]}
 )
-ITEMS = {each.type: each for each in (CHOICE, SELECT, CLOZE, MATCHING, ORDERING, TRANSLATION, DICTATION)}
+AUDIO = "https://media.example.org/a.mp3"
+LISTENING = item(
+    {
+        "type": "listening",
+        "audio_url": AUDIO,
+        "question": {"type": "cloze", "prompt": "What do you hear?", "text": "Der Zug hat ___ Minuten ___."},
+    },
+    {
+        "transcript": "Achtung: Der Zug hat zehn Minuten Verspätung.",
+        "question": {"type": "cloze", "gaps": [{"accept": ["zehn", "10"]}, {"accept": ["Verspätung"]}]},
+        "explanation": "die Verspätung, delay",
+    },
+)
+SPEAKING = item({"type": "speaking_self_assessed", "model_answer": "Ich heiße Anna.", "audio_url": AUDIO}, {})
+FLASHCARD = item({"type": "flashcard", "front": "the sister", "back": "die Schwester"}, {})
+ITEMS = {
+    each.type: each
+    for each in (
+        *(CHOICE, SELECT, CLOZE, MATCHING, ORDERING, TRANSLATION, DICTATION),
+        *(LISTENING, SPEAKING, FLASHCARD),
+    )
+}
+assert set(ITEMS) == set(get_args(ItemType))
 every_item = pytest.mark.parametrize("each", ITEMS.values(), ids=ITEMS.keys())
 
 words = st.sampled_from([*"abcdwxyz", "heiße", "Heisse", "komme", "Ich heiße Anna", "", " ", "\ud800", "é"])
@@ -138,12 +161,40 @@ def test_the_explanation_is_told_last_whatever_the_answer() -> None:
         (TRANSLATION, "x" * (LONGEST_ANSWER + 1), "answer"),
         (TRANSLATION, "\ud83d", "answer"),
         (DICTATION, {"text": "Schöne Grüße"}, "answer"),
+        (LISTENING, "zehn", "answer"),
+        (LISTENING, ["zehn", 3], "answer.1"),
+        (SPEAKING, "perfect", "answer"),
+        (SPEAKING, "Good", "answer"),
+        (FLASHCARD, ["good"], "answer"),
+        (FLASHCARD, 1, "answer"),
     ],
 )
 def test_an_answer_of_the_wrong_shape_is_refused(each: Item, answer: object, field: str) -> None:
     with pytest.raises(Invalid) as refused:
         grade(each.content, each.key, answer)
     assert list(refused.value.fields) == [field]
+
+
+def test_listening_is_graded_as_its_question_and_tells_what_was_said() -> None:
+    graded = grade(LISTENING.content, LISTENING.key, ["10", "Bahnhof"])
+    assert (graded.result, graded.score, graded.correct_answer) == ("partial", 0.5, ["10", "Verspätung"])
+    assert [(one.code, one.message) for one in graded.feedback[-2:]] == [
+        ("transcript", "Achtung: Der Zug hat zehn Minuten Verspätung."),
+        ("explanation", "die Verspätung, delay"),
+    ]
+
+
+@pytest.mark.parametrize("each", [SPEAKING, FLASHCARD], ids=lambda each: each.type)
+@pytest.mark.parametrize(
+    ("rating", "result", "score"),
+    [("again", "incorrect", 0), ("hard", "partial", 0.6), ("good", "correct", 1), ("easy", "correct", 1)],
+)
+def test_learners_rate_themselves_and_hard_passes(each: Item, rating: str, result: str, score: float) -> None:
+    graded = grade(each.content, each.key, rating)
+    assert (graded.result, graded.score) == (result, score)
+    assert (graded.score >= PASS_MARK) == (rating != "again")
+    assert [(one.code, one.given) for one in graded.feedback] == [("self_assessed", rating)]
+    assert each.type in SELF_ASSESSED
 
 
 def test_content_and_key_of_different_types_are_a_fault_of_the_caller() -> None:
