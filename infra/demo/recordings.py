@@ -77,4 +77,4 @@ def recording_fault(spoken: Spoken) -> str | None:
 def orphans(wanted: Iterable[Spoken]) -> Iterator[Path]:
     """Files in `audio/` that no course names."""
     names = {spoken.file_name for spoken in wanted}
-    return (file for file in sorted(AUDIO.iterdir()) if file.name not in names)
+    return (file for file in sorted(AUDIO.glob("*")) if file.name not in names)

@@ -67,6 +67,7 @@ def main() -> int:
     if silent and shutil.which("espeak-ng") is None:
         print("espeak-ng speaks the texts and is not installed: apt install espeak-ng", file=sys.stderr)
         return 1
+    AUDIO.mkdir(exist_ok=True)
     for spoken in silent:
         spoken.path.write_bytes(speak(spoken))
         print(f"spoken: {spoken.file_name}")
