@@ -15,7 +15,8 @@ of its own, or the lines of a dialogue; `recordings.py` says how it becomes a fi
     audio: {voice: de+f3, text: Guten Morgen!}
     audio: [{voice: de+f3, text: Guten Morgen!}, {voice: de+m3, text: Morgen!}]
 
-A dictation's right answer is what is spoken, if its key lists no other. A listening item has its question in
+A dictation's right answer is what is spoken, and so is the model of a speaking item, unless the file says
+otherwise. A listening item has its question in
 the content, in the shape of its type, and the key of that question as its key:
 
     type: listening
@@ -200,6 +201,8 @@ def _with_audio(entry: dict[str, Any], language: object, audio_url: AudioUrl, fi
     ]
     spoken = _validated(Spoken, {"lines": lines}, file, f"{entry.get('slug')} audio ")
     rest = {name: value for name, value in content.items() if name != "audio"}
+    if entry.get("type") == "speaking_self_assessed":
+        rest.setdefault("model_answer", spoken.text)
     return {**entry, "spoken": spoken, "content": {**rest, "audio_url": audio_url(spoken)}}
 
 

@@ -1,4 +1,4 @@
-"""The demo data: two institutions, their people, and the courses of `courses/` and `private/`.
+"""The demo data: two institutions, their people, and the courses of `courses/` and `private/`, audio too.
 
 `python -m infra.demo.seed` writes what is missing and prints the accounts. The passwords below are known to
 everyone, so it runs against a local cloud only. An institution comes into being together with its people,
@@ -29,6 +29,7 @@ from infra.demo.courses import (
     course_folders,
     load_course,
 )
+from infra.demo.media import Media
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,10 @@ def seed() -> list[dict[str, str]]:
             }
             for person in institution.people
         ]
+    media = Media()
     for under, owner_id in ((COURSES, institutions.PUBLIC_INSTITUTION), (PRIVATE, SCHOOL.id)):
         for folder in course_folders(under):
-            publish(as_content(load_course(folder)), owner_id, clock.now())
+            publish(as_content(load_course(folder, media.url_of)), owner_id, clock.now())
     return accounts
 
 

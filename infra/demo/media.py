@@ -1,0 +1,40 @@
+"""Recordings on S3, each under a name that follows from its bytes: what a URL plays never changes."""
+
+import hashlib
+import os
+from functools import cached_property
+
+from chalicelib.core import aws
+from chalicelib.core.settings import settings
+from infra.demo.recordings import Spoken
+
+FOREVER = "public, max-age=31536000, immutable"
+
+
+class Media:
+    """The media bucket of this stage. MEDIA_URL names a CDN before it; without one S3 serves it itself."""
+
+    def __init__(self) -> None:
+        self._bucket = f"talktiko-{settings().stage}-media"
+        endpoint = aws.s3().meta.endpoint_url
+        self._base_url = os.environ.get("MEDIA_URL") or f"{endpoint}/{self._bucket}"
+
+    def url_of(self, spoken: Spoken) -> str:
+        """Where the recording is heard; it is uploaded if it is not there."""
+        recording = spoken.path.read_bytes()
+        key = f"{spoken.path.stem[:-9]}-{hashlib.sha256(recording).hexdigest()[:16]}.mp3"
+        if key not in self._kept:
+            aws.s3().put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=recording,
+                ContentType="audio/mpeg",
+                CacheControl=FOREVER,
+            )
+            self._kept.add(key)
+        return f"{self._base_url}/{key}"
+
+    @cached_property
+    def _kept(self) -> set[str]:
+        pages = aws.s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
+        return {kept["Key"] for page in pages for kept in page.get("Contents", [])}
