@@ -19,7 +19,17 @@ from tests.system.conftest import LocalCloud
 
 PRIVATE_SLUG = "front-desk"
 LISTS = ("/api/courses", "/api/lessons", "/api/trainings", "/api/trainingItems", "/api/public/courses")
-KEY_FIELDS = ("key", "correct", "gaps", "pairs", "orders", "accept", "distractors", "explanation")
+KEY_FIELDS = (
+    "key",
+    "correct",
+    "gaps",
+    "pairs",
+    "orders",
+    "accept",
+    "distractors",
+    "transcript",
+    "explanation",
+)
 
 
 @pytest.fixture(scope="module")
