@@ -20,7 +20,7 @@ from infra.demo.validate import demo_folders, spoken_in
 WORDS_A_MINUTE = 135
 PAUSE_SECONDS = 0.4
 """Silence between two speakers, and after the last, whose end some players cut."""
-KBIT_A_SECOND = 32
+KBIT_A_SECOND = 24
 
 
 def speak(spoken: Spoken) -> bytes:
