@@ -1,7 +1,6 @@
 """Recordings on S3, each under a name that follows from its bytes: what a URL plays never changes."""
 
 import hashlib
-import os
 from functools import cached_property
 
 from chalicelib.core import aws
@@ -12,17 +11,16 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 class Media:
-    """The media bucket of this stage. MEDIA_URL names a CDN before it; without one S3 serves it itself."""
+    """The media bucket of the local stage. S3 serves it by path; on AWS, a CDN may stand before it."""
 
     def __init__(self) -> None:
         self._bucket = f"talktiko-{settings().stage}-media"
-        endpoint = aws.s3().meta.endpoint_url
-        self._base_url = os.environ.get("MEDIA_URL") or f"{endpoint}/{self._bucket}"
+        self._base_url = f"{aws.s3().meta.endpoint_url}/{self._bucket}"
 
     def url_of(self, spoken: Spoken) -> str:
         """Where the recording is heard; it is uploaded if it is not there."""
         recording = spoken.path.read_bytes()
-        key = f"{spoken.path.stem[:-9]}-{hashlib.sha256(recording).hexdigest()[:16]}.mp3"
+        key = f"{spoken.path.stem}-{hashlib.sha256(recording).hexdigest()[:16]}.mp3"
         if key not in self._kept:
             aws.s3().put_object(
                 Bucket=self._bucket,
