@@ -13,16 +13,8 @@ from infra.demo.courses import BrokenCourse, CourseFile, load_course
 from infra.demo.recordings import Line, Spoken, recording_fault
 from infra.demo.speak import speak
 from infra.demo.validate import check, check_orphans, demo_folders, spoken_in
+from tests.unit.demo.test_courses import written
 
-COURSE = """
-slug: heard
-title: Heard
-description: A course for tests.
-language: de
-taught_in: en
-cefr_level: A1
-lessons: [1.yaml]
-"""
 LESSON = """
 slug: heard-1
 title: One
@@ -73,14 +65,8 @@ def audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    (tmp_path / "heard").mkdir()
     return written(tmp_path / "heard", LESSON)
-
-
-def written(folder: Path, lesson: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "course.yaml").write_text(COURSE)
-    (folder / "1.yaml").write_text(lesson)
-    return folder
 
 
 def silence(seconds: float) -> bytes:
