@@ -75,13 +75,13 @@ def fields_in(value: object) -> Iterator[str]:
         ("/api/public/courses", 1),
         ("/api/lessons", 2),
         ("/api/trainings", 3),
-        ("/api/trainingItems", 7),
+        ("/api/trainingItems", 30),
         ("/api/trainingItems?type=cloze", 4),
     ],
 )
 def test_a_list_is_walked_by_its_links_and_back(learner: Client, path: str, per_page: int) -> None:
     begin = path + ("&" if "?" in path else "?")
-    whole = ids(learner.get(f"{begin}per_page=100"))
+    whole = [row["id"] for row in learner.rows(f"{begin}per_page=100")]
     forth = list(learner.pages(f"{begin}per_page={per_page}"))
     assert [identifier for page in forth for identifier in ids(page)] == whole
     assert len(set(whole)) == len(whole)
@@ -159,7 +159,8 @@ def test_a_page_past_the_end_is_empty(learner: Client, path: str) -> None:
     page = learner.get(f"{path}?page=90&per_page=100")
     assert (page.status, page.body["data"]) == (200, [])
     meta = page.body["meta"]
-    assert (meta["from"], meta["to"], meta["last_page"], page.body["links"]["next"]) == (None, None, 1, None)
+    assert (meta["from"], meta["to"], page.body["links"]["next"]) == (None, None, None)
+    assert meta["last_page"] == -(-meta["total"] // 100)
 
 
 def test_a_cursor_belongs_to_its_list_its_page_and_its_institution(learner: Client, stranger: Client) -> None:
@@ -196,7 +197,11 @@ def test_the_course_is_there_as_it_was_written(learner: Client, german: CourseFi
             items = learner.rows(f"/api/trainingItems?training={training['id']}")
             assert [item["slug"] for item in items] == [entry.slug for entry in block.items]
             for item, entry in zip(items, block.items, strict=True):
-                assert item["content"] == json.loads(entry.item.content.model_dump_json())
+                content = json.loads(entry.item.content.model_dump_json())
+                if entry.spoken:
+                    content["audio_url"] = item["content"]["audio_url"]
+                    assert f"/{entry.spoken.path.stem}-" in content["audio_url"]
+                assert item["content"] == content
                 assert (item["training_id"], item["version"]) == (training["id"], 1)
         assert lesson["item_count"] == sum(training["item_count"] for training in trainings)
     assert course["item_count"] == sum(lesson["item_count"] for lesson in lessons)
