@@ -16,7 +16,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
+from infra.steps import Failed, step
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / ".local" / "tools"
@@ -34,8 +35,8 @@ START_SECONDS = 60
 STOP_SECONDS = 30
 
 
-class LocalCloudError(Exception):
-    """Something the person at the keyboard can act on; the message says what."""
+class LocalCloudError(Failed):
+    """The local cloud cannot do its part."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Cloud:
     state: Path
     port: int
     snapshot_seconds: float = 2
+    minute_seconds: float = 60
+    """How long a minute of a schedule lasts."""
 
     @property
     def base_url(self) -> str:
@@ -88,19 +91,6 @@ def from_environment() -> Cloud:
         raise LocalCloudError(f"PORT={port} is not a port number.")
     state = Path(os.environ.get("STATE_DIR") or REPOSITORY / ".local").resolve()
     return Cloud(state, int(port), float(os.environ.get("SNAPSHOT_SECONDS") or 2))
-
-
-@contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Tell what is being done, and how long it took once it is done."""
-    began = time.monotonic()
-    print(f"  {what} ...", end="", file=sys.stderr, flush=True)
-    try:
-        yield
-    except BaseException:
-        print(" failed", file=sys.stderr, flush=True)
-        raise
-    print(f" {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
 
 
 # Tools
@@ -198,6 +188,7 @@ def _settings(cloud: Cloud) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "SNAPSHOT_SECONDS": str(cloud.snapshot_seconds),
+        "MINUTE_SECONDS": str(cloud.minute_seconds),
         "FUNCTION_PYTHON": str(_python(_environment("functions"))),
     }
 

@@ -9,8 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.demo.load import load
 from infra.local import tour
-from infra.local.cloud import REGION, Cloud, LocalCloudError, from_environment, log_groups, start, step
+from infra.local.cloud import REGION, Cloud, LocalCloudError, from_environment, log_groups, start
 from infra.local.deploy import deploy
+from infra.steps import Failed, step
 
 DOCS_PATH = "/docs"
 VARIABLES = ("WEBHOOK_RETRY_SCHEDULE", "LOG_LEVEL")
@@ -74,13 +75,13 @@ def main() -> int:
     try:
         _check_prerequisites()
         cloud = from_environment()
-    except LocalCloudError as error:
+    except Failed as error:
         print(error, file=sys.stderr)
         return 1
     try:
         facts = up(cloud, {name: os.environ[name] for name in VARIABLES if os.environ.get(name)})
         tour.walk(facts)
-    except LocalCloudError as error:
+    except Failed as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except (BotoCoreError, ClientError, OSError) as error:

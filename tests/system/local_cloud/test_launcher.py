@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.cloud import Cloud, running_pid, start
-from tests.system.local_cloud.toys import ACCOUNT, allow, client_as, function, invoke, role
+from infra.local.cloud import Cloud, free_port, reset, running_pid, start
+from tests.system.local_cloud.toys import (
+    ACCOUNT,
+    allow,
+    client_as,
+    eventually,
+    function,
+    invoke,
+    log_text,
+    role,
+)
 
 LOOKING_AROUND = """
 import importlib, os, sys
@@ -108,6 +117,45 @@ def test_putting_an_unknown_api_is_not_found(bare_cloud: Cloud) -> None:
     gateway = bare_cloud.client("apigateway")
     with pytest.raises(gateway.exceptions.NotFoundException):
         gateway.put_rest_api(restApiId="nonesuch", body=_spec("/"))
+
+
+def test_an_api_that_compresses_nothing_can_be_read(bare_cloud: Cloud) -> None:
+    gateway = bare_cloud.client("apigateway")
+    api = gateway.import_rest_api(body=_spec("/"))
+    nothing = {"op": "replace", "path": "/minimumCompressionSize", "value": ""}
+    gateway.update_rest_api(restApiId=api["id"], patchOperations=[nothing])
+    assert "minimumCompressionSize" not in gateway.get_rest_api(restApiId=api["id"])
+
+
+def test_a_function_is_ready_once_it_is_made_or_changed(bare_cloud: Cloud) -> None:
+    lambda_ = bare_cloud.client("lambda")
+    function(bare_cloud, "ready", LOOKING_AROUND, role(bare_cloud, "ready", allow("logs:*", "*")))
+    assert lambda_.get_function_configuration(FunctionName="ready")["State"] == "Active"
+    lambda_.update_function_configuration(FunctionName="ready", Timeout=10)
+    assert lambda_.get_function_configuration(FunctionName="ready")["LastUpdateStatus"] == "Successful"
+
+
+def test_a_scheduled_minute_is_as_long_as_asked(states: Path) -> None:
+    cloud = Cloud(states / "hasty", free_port(), snapshot_seconds=0, minute_seconds=2)
+    start(cloud)
+    try:
+        arn = function(
+            cloud,
+            "tick",
+            "def handler(event, context): print('ticked')",
+            role(cloud, "t", allow("logs:*", "*")),
+        )
+        cloud.client("events").put_rule(Name="minute", ScheduleExpression="rate(1 minute)")
+        cloud.client("events").put_targets(Rule="minute", Targets=[{"Id": "1", "Arn": arn}])
+        cloud.client("lambda").add_permission(
+            FunctionName="tick",
+            StatementId="1",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+        )
+        eventually(lambda: log_text(cloud, "tick").count("ticked") >= 2, "two scheduled minutes", 20)
+    finally:
+        reset(cloud)
 
 
 def _denied(error: pytest.ExceptionInfo[ClientError]) -> bool:
