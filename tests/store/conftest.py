@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +15,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import pytest
 
 from infra.local.cloud import REGION, REPOSITORY, Cloud, free_port, reset, start
-from infra.local.deploy import RESOURCES, deploy_resources
+from infra.local.deploy import deploy_resources
+from infra.packaging import RESOURCES
 from tests.receiver import Receiver, receiving
+from tests.store import permissions
 
 QUEUES = ("events", "webhook-deliveries", "exports")
 
@@ -31,10 +34,22 @@ class Calls:
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     dies_before: Callable[[str, dict[str, Any]], bool] | None = None
     forbidden: list[str] = field(default_factory=list)
+    function: str = "test"
+    needed: set[tuple[str, str, str]] = field(default_factory=set)
+    """Function, IAM action and resource of every call of all tests, for the test of the policies."""
 
     def clear(self) -> None:
         self.made.clear()
         self.dies_before = None
+
+    @contextmanager
+    def by(self, function: str) -> Iterator[None]:
+        """What is called meanwhile, this Lambda function calls."""
+        self.function = function
+        try:
+            yield
+        finally:
+            self.function = "test"
 
     def names(self) -> list[str]:
         return [name for name, _ in self.made]
@@ -50,6 +65,8 @@ class Calls:
             self.forbidden.append(f"{model.name} {parameters}")
         if self.dies_before and self.dies_before(model.name, parameters):
             raise Died(model.name)
+        for action, resource in permissions.needed(model, params, parameters):
+            self.needed.add((self.function, action, resource))
         self.made.append((model.name, parameters))
 
 
@@ -96,25 +113,24 @@ class System:
             sent["authorization"] = f"Bearer {token}"
         if body is not None:
             sent.setdefault("content-type", "application/json")
-        answer = app(
-            {
-                "path": path,
-                "headers": sent,
-                "multiValueQueryStringParameters": parse_qs(query, keep_blank_values=True) or None,
-                "pathParameters": parameters,
-                "body": None if body is None else json.dumps(body),
-                "stageVariables": None,
-                "requestContext": {
-                    "httpMethod": method,
-                    "resourcePath": resource,
-                    "path": quote(path),
-                    "requestId": "test",
-                    "domainName": "api.example.org",
-                    "identity": {"sourceIp": "192.0.2.1"},
-                },
+        event = {
+            "path": path,
+            "headers": sent,
+            "multiValueQueryStringParameters": parse_qs(query, keep_blank_values=True) or None,
+            "pathParameters": parameters,
+            "body": None if body is None else json.dumps(body),
+            "stageVariables": None,
+            "requestContext": {
+                "httpMethod": method,
+                "resourcePath": resource,
+                "path": quote(path),
+                "requestId": "test",
+                "domainName": "api.example.org",
+                "identity": {"sourceIp": "192.0.2.1"},
             },
-            Context(),
-        )
+        }
+        with self.calls.by("api"):
+            answer = app(event, Context())
         text = answer["body"]
         headers_sent = {name.lower(): value for name, value in answer["headers"].items()}
         is_json = "json" in headers_sent.get("content-type", "")
@@ -134,12 +150,17 @@ class System:
     def work(self, worker: Callable[[Any, Any], Any], messages: list[dict[str, Any]]) -> None:
         """Hand messages to a worker, as Lambda does."""
         if messages:
-            worker({"Records": [_record(message) for message in messages]}, Context())
+            self._run(worker, {"Records": [_record(message) for message in messages]})
 
     def tick(self, worker: Callable[[Any, Any], Any]) -> None:
         """A scheduled run."""
         keys = ("version", "account", "region", "detail", "detail-type", "source", "time", "id", "resources")
-        worker(dict.fromkeys(keys, ""), Context())
+        self._run(worker, dict.fromkeys(keys, ""))
+
+    def _run(self, worker: Callable[[Any, Any], Any], event: dict[str, Any]) -> None:
+        handler: Any = worker  # Chalice wraps the function
+        with self.calls.by(handler.func.__name__.replace("_", "-")):
+            worker(event, Context())
 
 
 def _route(path: str, method: str, routes: list[str]) -> tuple[str, dict[str, str]]:
@@ -166,6 +187,11 @@ def _record(message: dict[str, Any]) -> dict[str, Any]:
         "body": message["Body"],
         "attributes": {"ApproximateReceiveCount": "1"},
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The policies are compared with the calls of all other tests."""
+    items.sort(key=lambda item: item.path.name == "test_policies.py")
 
 
 @pytest.fixture(scope="session")
