@@ -23,7 +23,7 @@ from chalice.app import Blueprint, Chalice, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from chalicelib.core import bodies, clock, limits, problems
+from chalicelib.core import bodies, clock, cross_origin, limits, problems
 from chalicelib.core.abilities import Ability
 from chalicelib.core.errors import (
     Conflict,
@@ -35,7 +35,7 @@ from chalicelib.core.errors import (
     Unauthenticated,
 )
 from chalicelib.core.idempotency import IdempotentRequest, Replay
-from chalicelib.core.logs import log
+from chalicelib.core.logs import log, log_request
 from chalicelib.core.paging import Listing, Page, PageQuery
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Stale, Transaction
@@ -218,7 +218,8 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
         ENDPOINTS.append(declared)
 
         def handle(**parameters: str) -> Response:
-            return _Exchange(_request(api), declared, parameters).response()
+            exchange = _Exchange(_request(api), declared, parameters)
+            return exchange.response(exchange.answer)
 
         handle.__name__ = view.__name__
         api.route(path, methods=[method], content_types=[], name=view.__name__)(handle)
@@ -261,10 +262,11 @@ def _without_body(view: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def _allowing(app: Chalice, allow: Sequence[str]) -> Callable[..., Response]:
-    """What the path answers (RFC 9110 section 9.3.7). No CORS: no browser client needs it yet."""
+    """What the path answers (RFC 9110 section 9.3.7), also to a browser's preflight."""
 
     def options(**_: str) -> Response:
-        return _Exchange(_request(app), None, {}).permission(allow)
+        exchange = _Exchange(_request(app), None, {})
+        return exchange.response(lambda: exchange.permission(allow))
 
     return options
 
@@ -272,7 +274,7 @@ def _allowing(app: Chalice, allow: Sequence[str]) -> Callable[..., Response]:
 def _refusing(app: Chalice, error: DomainError) -> Callable[..., Response]:
     def refuse(**_: str) -> Response:
         exchange = _Exchange(_request(app), None, {})
-        return exchange.refusal(error)
+        return exchange.response(lambda: exchange.refuse(error))
 
     return refuse
 
@@ -296,33 +298,36 @@ class _Exchange:
         self.context: Mapping[str, Any] = request.context
         self.request_id = str(self.context["requestId"])
         self.raw_path = str(request.to_original_event()["path"])
-        self.path = quote(self.raw_path, safe="/%-_.~")
+        self.path = quote(self.raw_path, safe="/%-_.~", errors="replace")
         self.principal: Principal | None = None
         self.allowance: Allowance | None = None
 
-    def response(self) -> Response:
+    def response(self, answer: Callable[[], Response]) -> Response:
         try:
-            return self._answer()
+            return answer()
         except Replay as replay:
             return self._respond(replay.status, replay.answer, JSON, {"Idempotent-Replayed": "true"})
-        except Refused as refused:
-            self.allowance = refused.allowance
-            return self.refusal(refused.error)
         except DomainError as error:
-            return self.refusal(error)
+            body = problems.document(error, instance=self.path, request_id=self.request_id)
+            return self._respond(error.status, body, problems.MEDIA_TYPE, error.headers())
         except Exception:
-            log.exception("http.failed", request_id=self.request_id, path=self._route())
+            log.exception("http.failed", request_id=self.request_id, route=self._route())
             body = problems.unexpected(instance=self.path, request_id=self.request_id)
             return self._respond(500, body, problems.MEDIA_TYPE)
 
     def permission(self, allow: Sequence[str]) -> Response:
-        return self._respond(204, b"", JSON, {"Allow": ", ".join(allow)})
+        """Answer OPTIONS. A preflight is not counted: a class behind one address sends hundreds at once."""
+        preflight = cross_origin.preflight(self.request.headers, allow)
+        if not preflight:
+            self._count("refused")
+        return self._respond(204, b"", JSON, {"Allow": ", ".join(allow), **preflight})
 
-    def refusal(self, error: DomainError) -> Response:
-        body = problems.document(error, instance=self.path, request_id=self.request_id)
-        return self._respond(error.status, body, problems.MEDIA_TYPE, error.headers())
+    def refuse(self, error: DomainError) -> Response:
+        """What nothing is declared for is counted like a missing token."""
+        self._count("refused")
+        raise error
 
-    def _answer(self) -> Response:
+    def answer(self) -> Response:
         declared = self._declared()
         self._admit(declared)
         if not all(_PATH_PARAMETER.fullmatch(value) for value in self.parameters.values()):
@@ -339,20 +344,33 @@ class _Exchange:
 
     def _admit(self, declared: Endpoint) -> None:
         if declared.abilities is None:
-            limit, reset = settings().public_rate_limit, (clock.epoch(self.now) // 60 + 1) * 60
-            self.allowance = Allowance(limit, 0, reset)
-            left = limits.take(
-                f"address#{limits.origin(self._address())}", limit=limit, window_seconds=60, now=self.now
-            )
-            self.allowance = Allowance(limit, left, reset)
+            self._count("address")
             return
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
+            self._count("refused")
             raise Unauthenticated
-        self.principal, self.allowance = admit(token.strip(), self.now)
+        try:
+            self.principal, self.allowance = admit(token.strip(), self.now)
+        except Refused as refused:
+            self.allowance = refused.allowance
+            if refused.allowance is None:
+                self._count("refused")
+            raise refused.error from None
         for ability in declared.abilities:
             if ability not in self.principal.abilities:
                 raise Forbidden(ability)
+
+    def _count(self, what: str) -> None:
+        """Count a request without a valid token for its address. Raises `RateLimited`.
+
+        Refused ones are counted apart: expired tokens may not spend what their owners sign in with.
+        """
+        limit, reset = settings().public_rate_limit, (clock.epoch(self.now) // 60 + 1) * 60
+        self.allowance = Allowance(limit, 0, reset)
+        key = f"{what}#{limits.origin(self._address())}"
+        left = limits.take(key, limit=limit, window_seconds=60, now=self.now)
+        self.allowance = Allowance(limit, left, reset)
 
     def _given(self, declared: Endpoint) -> tuple[BaseModel, ...]:
         """The validated body or query, if the endpoint declares one."""
@@ -360,6 +378,7 @@ class _Exchange:
         if declared.body is not None:
             self._no_query(query)
             return (bodies.read(declared.body, self._raw_body(), self.request.headers.get("content-type")),)
+        self._no_body()
         if declared.query is None:
             self._no_query(query)
             return ()
@@ -382,6 +401,11 @@ class _Exchange:
     def _no_query(query: Mapping[str, str]) -> None:
         if query:
             raise Invalid({name: ["is not a parameter of this path"] for name in query})
+
+    def _no_body(self) -> None:
+        """Refuse what would be ignored. `{}` is what clients send that always send something."""
+        if self._raw_body().strip() not in (b"", b"{}"):
+            raise Invalid({"body": ["is not taken by this path"]})
 
     def _idempotent(self, declared: Endpoint) -> IdempotentRequest | None:
         key = self.request.headers.get("idempotency-key")
@@ -440,6 +464,8 @@ class _Exchange:
             "X-Request-Id": self.request_id,
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
+            **self._transport(),
+            **cross_origin.headers(self.request.headers),
             **(extra or {}),
         }
         if self.allowance is not None:
@@ -449,13 +475,17 @@ class _Exchange:
         self._log(status)
         return Response(body=body.decode(), status_code=status, headers=dict(headers))
 
+    def _transport(self) -> dict[str, str]:
+        """Over https only, from now on (RFC 6797)."""
+        is_secure = self._base_url().startswith("https://")
+        return {"Strict-Transport-Security": "max-age=31536000"} if is_secure else {}
+
     def _log(self, status: int) -> None:
         principal = self.principal
-        log.info(
-            "http.request",
+        log_request(
             request_id=self.request_id,
-            method=self.request.method,
-            path=self._route(),
+            method=str(self.request.method),
+            route=self._route(),
             status=status,
             duration_ms=round((time.perf_counter() - self.started) * 1000, 1),
             token_id=principal.token_id if principal else None,

@@ -50,6 +50,11 @@ class Settings(BaseModel):
         100, ge=1, description="Sign-ins per 15 minutes and account, from all addresses."
     )
     sign_in_address_limit: int = Field(100, ge=1, description="Sign-ins per 15 minutes and client address.")
+    cors_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:\d+)?$")], ...], BeforeValidator(_split)
+    ] = Field(
+        (), max_length=20, description="Origins whose pages may call the API, `https://app.example.org`."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
 
     def table(self, name: str) -> str:

@@ -111,7 +111,9 @@ def test_without_a_token_nothing_is_done(system: System, endpoint: Endpoint) -> 
         )
         assert refused.status == 401
         assert refused.headers["www-authenticate"] == "Bearer"
-    assert system.calls.names() == []
+        assert int(refused.headers["x-ratelimit-remaining"]) < int(refused.headers["x-ratelimit-limit"])
+    assert system.calls.names() == ["UpdateItem", "UpdateItem"]
+    assert {call["TableName"] for call in system.calls.of("UpdateItem")} == {"talktiko-local-requests"}
 
 
 @pytest.mark.parametrize("endpoint", [one for one in PROTECTED if one.abilities], ids=name_of)
