@@ -26,7 +26,11 @@ from infra.packaging import APP, RESOURCES, ZIPPED_LIMIT
 from infra.steps import Failed, step
 
 PROJECT = Path(__file__).resolve().parents[1]
-PARAMETERS = {"EXPORTS_BUCKET": "ExportsBucketName", "ALARM_TOPIC_ARN": "AlarmTopicArn"}
+PARAMETERS = {
+    "EXPORTS_BUCKET": "ExportsBucketName",
+    "MEDIA_BUCKET": "MediaBucketName",
+    "ALARM_TOPIC_ARN": "AlarmTopicArn",
+}
 """Parameters of the stack that the shell may give; without it they keep their value."""
 SMOKE_SECONDS = 60
 

@@ -13,7 +13,9 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
     assert set(told) == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         default = field.default
-        if default is not None:
+        if default == ():
+            assert told[name.upper()].strip() == "none"
+        elif default is not None:
             text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
             assert told[name.upper()].strip() == f"`{text}`"
 
