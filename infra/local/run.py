@@ -14,7 +14,7 @@ from infra.local.deploy import deploy
 from infra.steps import Failed, step
 
 DOCS_PATH = "/docs"
-VARIABLES = ("WEBHOOK_RETRY_SCHEDULE", "LOG_LEVEL")
+VARIABLES = ("WEBHOOK_RETRY_SCHEDULE", "CORS_ORIGINS", "LOG_LEVEL")
 
 
 def up(cloud: Cloud, environment: dict[str, str] | None = None) -> dict[str, Any]:
