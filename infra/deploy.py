@@ -125,6 +125,8 @@ def _check_target(stage: str) -> None:
     address = _client("cloudformation").meta.endpoint_url
     if stage == "local" and not address.startswith("http://localhost:"):
         raise Failed("Stage local sends webhooks to its own machine: it is for a local cloud, not for AWS.")
+    if stacks.exists(_client, f"{APP}-{stage}-api"):
+        raise Failed(f"CloudFormation deployed this stage (stack {APP}-{stage}-api): see make package.")
 
 
 def _deploy_stack(stage: str) -> None:

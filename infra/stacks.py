@@ -78,6 +78,10 @@ def apply(
             raise Failed(f"Stack {stack} ended as {status}:\n{_failures(client, stack)}")
 
 
+def exists(client: Clients, stack: str) -> bool:
+    return _describe(client, stack) is not None
+
+
 def outputs(client: Clients, stack: str) -> dict[str, str]:
     found = _describe(client, stack) or {}
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}

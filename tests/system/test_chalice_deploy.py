@@ -240,6 +240,17 @@ def test_make_package_tells_sizes_and_how_to_deploy_them(ops: Ops) -> None:
         assert (ops.project / path).exists()
 
 
+def test_a_stage_that_cloudformation_deployed_is_left_to_it(ops: Ops) -> None:
+    cloudformation = ops.cloud.client("cloudformation")
+    template = json.dumps({"Resources": {"Other": {"Type": "AWS::SQS::Queue"}}})
+    cloudformation.create_stack(StackName="talktiko-local-api", TemplateBody=template)
+    process = ops.start("python", "-m", "infra.deploy", "deploy", "local")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "CloudFormation deployed this stage" in output
+    cloudformation.delete_stack(StackName="talktiko-local-api")
+
+
 def test_chalice_delete_leaves_nothing_but_logs_and_data(ops: Ops) -> None:
     ops.run("chalice", "delete", "--stage", "local")
     left = {
