@@ -34,9 +34,9 @@ class Calls:
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     dies_before: Callable[[str, dict[str, Any]], bool] | None = None
     forbidden: list[str] = field(default_factory=list)
-    function: str = "test"
+    function: str | None = None
     needed: set[tuple[str, str, str]] = field(default_factory=set)
-    """Function, IAM action and resource of every call of all tests, for the test of the policies."""
+    """Function, IAM action and resource of every call that a function made, for the test of the policies."""
 
     def clear(self) -> None:
         self.made.clear()
@@ -49,7 +49,7 @@ class Calls:
         try:
             yield
         finally:
-            self.function = "test"
+            self.function = None
 
     def names(self) -> list[str]:
         return [name for name, _ in self.made]
@@ -65,8 +65,9 @@ class Calls:
             self.forbidden.append(f"{model.name} {parameters}")
         if self.dies_before and self.dies_before(model.name, parameters):
             raise Died(model.name)
-        for action, resource in permissions.needed(model, params, parameters):
-            self.needed.add((self.function, action, resource))
+        if self.function is not None:
+            for action, resource in permissions.needed(model, params, parameters):
+                self.needed.add((self.function, action, resource))
         self.made.append((model.name, parameters))
 
 

@@ -29,7 +29,7 @@ def needed(model: Any, request: dict[str, Any], parameters: dict[str, Any]) -> I
     elif service == "s3":
         action = "PutObject" if operation in _MULTIPART else operation
         named = request["context"]["input_params"]
-        yield f"s3:{action}", f"{named['Bucket']}/{named['Key']}"
+        yield f"s3:{action}", "/".join(named[part] for part in ("Bucket", "Key") if part in named)
     else:
         raise AssertionError(f"which permission does {service} {operation} need?")
 
