@@ -70,9 +70,8 @@ class Ops:
         assert process.returncode == 0, output
         return output
 
-    def make_deploy(self) -> str:
-        """`make deploy STAGE=local`."""
-        return self.run("python", "-m", "infra.deploy", "deploy", "local")
+    def make_deploy(self, stage: str = "local") -> str:
+        return self.run("python", "-m", "infra.deploy", "deploy", stage)
 
     def deploy_until(self, told: str) -> None:
         """The same, dead as soon as it has told this."""
@@ -266,3 +265,37 @@ def test_chalice_delete_leaves_nothing_but_logs_and_data(ops: Ops) -> None:
     assert groups
     assert all(group["logGroupName"].startswith("/aws/lambda/talktiko-local") for group in groups)
     assert "talktiko-local-accounts" in ops.cloud.client("dynamodb").list_tables()["TableNames"]
+
+
+@pytest.mark.proof
+def test_dev_and_prod_stand_side_by_side_and_tracing_has_one_switch(ops: Ops) -> None:
+    lambda_, config = ops.cloud.client("lambda"), ops.project / ".chalice" / "config.json"
+
+    def traced() -> dict[str, str]:
+        found = lambda_.list_functions()["Functions"]
+        return {one["FunctionName"]: one["TracingConfig"]["Mode"] for one in found}
+
+    off = config.read_text()
+    config.write_text(off.replace('"xray": false', '"xray": true'))
+    ops.make_deploy("prod")
+    assert set(traced().values()) == {"Active"}
+    config.write_text(off)
+    ops.make_deploy("dev")
+    ops.make_deploy("prod")
+
+    assert set(traced().values()) == {"PassThrough"}
+    assert len(ops.apis()) == 2
+    assert len(ops.mappings()) == 2 * len(QUEUES)
+    stack = ops.cloud.client("cloudformation").describe_stacks(StackName="talktiko-prod")["Stacks"][0]
+    assert stack["EnableTerminationProtection"]
+    tables = ops.cloud.client("dynamodb")
+    protected = {
+        stage: tables.describe_table(TableName=f"talktiko-{stage}-tokens")["Table"][
+            "DeletionProtectionEnabled"
+        ]
+        for stage in ("dev", "prod")
+    }
+    assert protected == {"dev": False, "prod": True}
+    groups = ops.cloud.client("logs").describe_log_groups()["logGroups"]
+    kept = {group["logGroupName"].split("-")[1]: group["retentionInDays"] for group in groups}
+    assert kept == {"dev": 30, "prod": 400}
