@@ -21,8 +21,9 @@ def test_each_filter_is_one_query_of_its_own_index(
 ) -> None:
     body = {"email": "owner@lingua-school.example", "password": "demo-owner-1", "institution_id": school}
     token = system.call("POST", "/api/auth/sign-in", body).body["data"]["token"]
-    hook = {"url": "http://127.0.0.1:9/", "events": ["exercise.answered"]}
+    hook = {"url": "http://127.0.0.1:8080/", "events": ["exercise.answered"]}
     made = system.call("POST", "/api/integrations/webhooks", hook, token=token)
+    assert made.status == 201, made.body
     path = f"/api/integrations/webhooks/{made.body['data']['id']}"
     system.calls.clear()
 
