@@ -296,6 +296,7 @@ def test_dev_and_prod_stand_side_by_side_and_tracing_has_one_switch(ops: Ops) ->
         for stage in ("dev", "prod")
     }
     assert protected == {"dev": False, "prod": True}
-    groups = ops.cloud.client("logs").describe_log_groups()["logGroups"]
-    kept = {group["logGroupName"].split("-")[1]: group["retentionInDays"] for group in groups}
-    assert kept == {"dev": 30, "prod": 400}
+    for stage, days in (("dev", 30), ("prod", 400)):
+        prefix = f"/aws/lambda/talktiko-{stage}"
+        groups = ops.cloud.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+        assert {group["retentionInDays"] for group in groups} == {days}
