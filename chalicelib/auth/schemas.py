@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from chalicelib.core.abilities import Ability, Role
-from chalicelib.core.types import Body, Id, Time
+from chalicelib.core.types import Body, Id, Schema, Time
 
 Email = Annotated[
     str,
@@ -39,7 +39,7 @@ class SignIn(Body):
     )
 
 
-class User(BaseModel):
+class User(Schema):
     id: Id
     email: Email
     name: Name
@@ -48,7 +48,7 @@ class User(BaseModel):
     member_id: Id
 
 
-class SignedIn(BaseModel):
+class SignedIn(Schema):
     token: str = Field(max_length=100, description="Shown this once.", examples=[TOKEN_EXAMPLE])
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (a scheme, RFC 6750)
     expires_at: Time
@@ -61,7 +61,7 @@ class TokenCreate(Body):
     expires_at: AwareDatetime | None = None
 
 
-class Token(BaseModel):
+class Token(Schema):
     id: Id
     name: TokenName
     kind: Literal["session", "api"] = Field(description="A session comes from a sign-in.")

@@ -20,9 +20,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from chalicelib.core.settings import settings
+from chalicelib.core.types import Schema
 
 CefrLevel = Literal["A1", "A2", "B1", "B2", "C1", "C2"]
 Skill = Literal["reading", "listening", "writing", "speaking", "grammar", "vocabulary"]
@@ -97,7 +98,7 @@ AudioUrl = Annotated[
 ]
 
 
-class Frozen(BaseModel):
+class Frozen(Schema):
     """Immutable, and without fields that nobody declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

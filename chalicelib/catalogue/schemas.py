@@ -6,11 +6,11 @@ response holds.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from chalicelib.catalogue.items import CefrLevel, Content, Frozen, Item, ItemType, LanguageCode, Skill
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Time
+from chalicelib.core.types import Schema, Time
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"
 
@@ -75,7 +75,7 @@ class ItemQuery(PageQuery):
 # Resources
 
 
-class TrainingBrief(BaseModel):
+class TrainingBrief(Schema):
     """A training as its lesson shows it."""
 
     id: TrainingId
@@ -84,7 +84,7 @@ class TrainingBrief(BaseModel):
     item_count: Count
 
 
-class LessonOutline(BaseModel):
+class LessonOutline(Schema):
     """A lesson within its course: its place, its texts, and its trainings in brief."""
 
     id: LessonId
@@ -101,7 +101,7 @@ class LessonOutline(BaseModel):
     trainings: list[TrainingBrief] = Field(max_length=TRAININGS_AT_MOST)
 
 
-class PublicCourse(BaseModel):
+class PublicCourse(Schema):
     """A published course, as anyone may see it."""
 
     id: CourseId
@@ -155,7 +155,7 @@ class Training(TrainingBrief):
     cefr_level: CefrLevel
 
 
-class TrainingItem(BaseModel):
+class TrainingItem(Schema):
     """One exercise. Its answer key stays on the server, which grades attempts."""
 
     id: ItemId

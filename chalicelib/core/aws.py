@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from threading import RLock
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session, get_session
 
 from chalicelib.core.settings import settings
 
@@ -51,8 +51,22 @@ _CONFIG = Config(
 
 
 @once
+def session() -> Session:
+    """What all clients share: reading AWS's tables of regions and services again would cost 30 ms apiece.
+
+    boto3 would add resources and transfers that nothing here uses, a tenth of a cold start.
+    """
+    return get_session()
+
+
+def _client(service: str, more: Config | None = None) -> Any:
+    return session().create_client(service, config=_CONFIG.merge(more) if more else _CONFIG)
+
+
+@once
 def sqs() -> SQSClient:
-    return boto3.client("sqs", config=_CONFIG)
+    client: SQSClient = _client("sqs")
+    return client
 
 
 @once
@@ -60,12 +74,14 @@ def s3() -> S3Client:
     """Buckets by host name, so that links lead to the bucket's own region; a laptop knows no such hosts."""
     style: Literal["path", "virtual"] = "path" if settings().stage == "local" else "virtual"
     config = Config(signature_version="s3v4", s3={"addressing_style": style})
-    return boto3.client("s3", config=_CONFIG.merge(config))
+    client: S3Client = _client("s3", config)
+    return client
 
 
 @once
 def kms() -> KMSClient:
-    return boto3.client("kms", config=_CONFIG)
+    client: KMSClient = _client("kms")
+    return client
 
 
 @functools.cache

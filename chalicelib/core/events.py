@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic_core import to_json
 
 from chalicelib.core.clock import rfc3339
 from chalicelib.core.ids import new_id
+from chalicelib.core.types import Schema
 
 _catalogue: dict[str, type["EventData"]] = {}
 
 
-class EventData(BaseModel):
+class EventData(Schema):
     """The `data` of one event type. Subclasses name their type, and their version when it changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

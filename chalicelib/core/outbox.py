@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import PynamoDBException
 
@@ -25,6 +25,7 @@ from chalicelib.core.events import Event
 from chalicelib.core.ids import moment_of
 from chalicelib.core.logs import log
 from chalicelib.core.store import Table, Transaction, table
+from chalicelib.core.types import Schema
 
 EVENTS_QUEUE = "events"
 KEPT = timedelta(days=90)
@@ -57,7 +58,7 @@ class MarkerItem(Table):
     institution_id = UnicodeAttribute()
 
 
-class EventMessage(BaseModel):
+class EventMessage(Schema):
     """What the `events` queue carries: where the event stands, never what it says."""
 
     model_config = ConfigDict(frozen=True)

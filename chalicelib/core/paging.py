@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from chalicelib.core import sealing
 from chalicelib.core.errors import Invalid
+from chalicelib.core.types import Schema
 
 DEEPEST = 10_000
 _MAC_BYTES = 16
@@ -26,7 +27,7 @@ U = TypeVar("U")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Query(BaseModel):
+class Query(Schema):
     """Query parameters; an unknown one is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,7 +50,7 @@ class PageQuery(Query):
         return {name: str(value) for name, value in sent.items() if value is not None}
 
 
-class Links(BaseModel):
+class Links(Schema):
     """Absolute links to other pages; null where there is none, or where it is not known."""
 
     first: str = Field(max_length=4000)
@@ -58,7 +59,7 @@ class Links(BaseModel):
     next: str | None = Field(max_length=4000)
 
 
-class Meta(BaseModel):
+class Meta(Schema):
     """Where in the list this page stands. `total` and `last_page` are null where nothing counts them."""
 
     current_page: int
@@ -70,7 +71,7 @@ class Meta(BaseModel):
     total: int | None
 
 
-class Page(BaseModel, Generic[T]):
+class Page(Schema, Generic[T]):
     data: list[T] = Field(max_length=100)
     links: Links
     meta: Meta

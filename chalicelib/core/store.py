@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from botocore.session import Session
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import CancellationReason, PynamoDBException, TransactWriteError
@@ -13,7 +14,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.core.aws import once
+from chalicelib.core.aws import once, session
 from chalicelib.core.errors import Conflict
 from chalicelib.core.settings import settings
 
@@ -31,10 +32,16 @@ def table(name: str) -> str:
     return settings().table(name)
 
 
+class _Connection(Connection):
+    @property
+    def session(self) -> Session:
+        return session()
+
+
 @once
 def connection() -> Connection:
     """The one connection that all models share: a client of its own for each would cost 70 ms apiece."""
-    return Connection(
+    return _Connection(
         connect_timeout_seconds=3, read_timeout_seconds=10, max_retry_attempts=2, max_pool_connections=50
     )
 

@@ -13,7 +13,13 @@ EventType = Annotated[
 ]
 
 
-class Body(BaseModel):
+class Schema(BaseModel):
+    """What every schema stands on: it is built at its first use, since a container uses few of them."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Body(Schema):
     """A request body: nothing in it that nobody declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

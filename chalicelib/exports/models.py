@@ -11,7 +11,7 @@ written twice per job, and a sweeper reads them once a minute.
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.update import Action
@@ -20,13 +20,14 @@ from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.ids import is_id, new_id
 from chalicelib.core.store import Table, Transaction, table, unless_condition_failed
+from chalicelib.core.types import Schema
 
 KEPT = timedelta(days=90)
 UNFINISHED_AT_MOST = 5
 UNFINISHED = ("queued", "running")
 
 
-class Place(BaseModel):
+class Place(Schema):
     """Where a job stands: all that a queue message says."""
 
     model_config = ConfigDict(frozen=True)

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from chalicelib.core.paging import Query
-from chalicelib.core.types import Body, Id, Time
+from chalicelib.core.types import Body, Id, Schema, Time
 from chalicelib.exports.kinds import ExportType
 
 Status = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -45,7 +45,7 @@ class ExportCreate(Body):
     format: ExportFormat = Field(default_factory=ExportFormat)
 
 
-class AppliedFilters(BaseModel):
+class AppliedFilters(Schema):
     """The filters with their defaults filled in; null where nothing is left out."""
 
     from_: Time | None = Field(serialization_alias="from")
@@ -53,12 +53,12 @@ class AppliedFilters(BaseModel):
     course_id: Id | None
 
 
-class AppliedFormat(BaseModel):
+class AppliedFormat(Schema):
     delimiter: Delimiter
     bom: bool
 
 
-class Export(BaseModel):
+class Export(Schema):
     """An export job, and its file once it is completed."""
 
     id: Id = Field(examples=["exp_01KAXG7Y0000000000000000A1"])
@@ -95,7 +95,7 @@ class DownloadQuery(Query):
     )
 
 
-class DownloadLink(BaseModel):
+class DownloadLink(Schema):
     """Where the file is for the next five minutes. No token is needed there: keep the link to yourself."""
 
     url: str

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from chalicelib.catalogue.items import (
     ClozeContent,
@@ -50,6 +50,7 @@ from chalicelib.catalogue.items import (
     TranslationKey,
 )
 from chalicelib.core.errors import Invalid
+from chalicelib.core.types import Schema
 from chalicelib.learning import text
 from chalicelib.learning.text import Comparison, Difference
 
@@ -73,7 +74,7 @@ FeedbackCode = (
 )
 
 
-class Feedback(BaseModel):
+class Feedback(Schema):
     """One thing to tell the learner, for a program by `code` and for a person by `message`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,7 +91,7 @@ class Feedback(BaseModel):
     given: str | None = Field(default=None, max_length=6000, examples=["dias"])
 
 
-class Grade(BaseModel):
+class Grade(Schema):
     """What an answer is worth."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Body, Id, Time
+from chalicelib.core.types import Body, Id, Schema, Time
 from chalicelib.learning.grading import Answer, Feedback, Result
 
 AttemptId = Annotated[
@@ -45,7 +45,7 @@ class AttemptCreate(Body):
     learner_id: LearnerId | None = None
 
 
-class AttemptResult(BaseModel):
+class AttemptResult(Schema):
     id: Id
     learner_id: Id
     item_id: Id
@@ -58,7 +58,7 @@ class AttemptResult(BaseModel):
     recorded_at: Time
 
 
-class Changes(BaseModel):
+class Changes(Schema):
     """What the answer changed."""
 
     xp: int = Field(description="XP that it added: the best answer of a day to an item earns.")
@@ -69,7 +69,7 @@ class Changes(BaseModel):
     streak_days: int
 
 
-class AttemptRecorded(BaseModel):
+class AttemptRecorded(Schema):
     attempt: AttemptResult
     changes: Changes
 
@@ -78,7 +78,7 @@ class LessonProgressQuery(PageQuery):
     learner_id: LearnerId | None = None
 
 
-class LessonProgress(BaseModel):
+class LessonProgress(Schema):
     lesson_id: Id
     course_id: Id
     learner_id: Id

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pynamodb.attributes import (
     BinaryAttribute,
     BooleanAttribute,
@@ -33,6 +33,7 @@ from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.ids import is_id
 from chalicelib.core.store import Table, Transaction, table, unless_condition_failed
+from chalicelib.core.types import Schema
 
 KEPT = timedelta(days=90)
 WEBHOOKS_AT_MOST = 50
@@ -109,7 +110,7 @@ class _Due(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     event_type = UnicodeAttribute()
 
 
-class Place(BaseModel):
+class Place(Schema):
     """Where a delivery stands: what the queue carries of it."""
 
     model_config = ConfigDict(frozen=True)

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Body, EventType, Id, Time
+from chalicelib.core.types import Body, EventType, Id, Schema, Time
 
 Url = Annotated[
     str,
@@ -56,7 +56,7 @@ class WebhookUpdate(Body):
     headers: CustomHeaders | None = None
 
 
-class Webhook(BaseModel):
+class Webhook(Schema):
     id: Id
     url: Url
     events: list[str] = Field(max_length=50)
@@ -74,7 +74,7 @@ class WebhookCreated(Webhook):
     secret: str = Field(max_length=100, description="Shown this once; verify signatures with it.")
 
 
-class PingResult(BaseModel):
+class PingResult(Schema):
     """What the endpoint made of the test ping. A ping that fails is answered with 200 too."""
 
     success: bool
@@ -94,7 +94,7 @@ class DeliveryQuery(PageQuery):
     to: AwareDatetime | None = Field(None, description="Created before this time.")
 
 
-class Delivery(BaseModel):
+class Delivery(Schema):
     """One event to one webhook."""
 
     id: Id
@@ -111,7 +111,7 @@ class Delivery(BaseModel):
     finished_at: Time | None
 
 
-class Durations(BaseModel):
+class Durations(Schema):
     """Whole milliseconds; null for what was not reached."""
 
     total: int
@@ -121,7 +121,7 @@ class Durations(BaseModel):
     first_byte: int | None
 
 
-class Attempt(BaseModel):
+class Attempt(Schema):
     """One request that was sent, and what came back."""
 
     attempt: int
@@ -144,7 +144,7 @@ class DeliveryDetail(Delivery):
     attempts: list[Attempt] = Field(max_length=11)
 
 
-class EventTypeInfo(BaseModel):
+class EventTypeInfo(Schema):
     """An event type that a webhook can subscribe to."""
 
     type: EventType
@@ -154,5 +154,5 @@ class EventTypeInfo(BaseModel):
     example: dict[str, Any]
 
 
-class EventTypes(BaseModel):
+class EventTypes(Schema):
     event_types: list[EventTypeInfo] = Field(max_length=100)

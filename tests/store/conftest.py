@@ -229,7 +229,7 @@ def _calls(_cloud: Cloud) -> Calls:
     from chalicelib.core.settings import settings
     from chalicelib.core.store import connection
 
-    for made in (settings, connection, aws.sqs, aws.s3, aws.kms, aws.queue_url):
+    for made in (settings, aws.session, connection, aws.sqs, aws.s3, aws.kms, aws.queue_url):
         made.cache_clear()
     calls = Calls()
     for client in (connection().client, aws.sqs(), aws.s3(), aws.kms()):
