@@ -1,0 +1,115 @@
+"""Cold starts: import and first run, in the package that a function gets, each in a process of its own.
+
+The package holds no bytecode, as Chalice builds it; Lambda cannot write any, so every cold start compiles
+what it imports. The second column shows the same starts with bytecode.
+"""
+
+import compileall
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import chalice
+
+from tests.benchmarks import canned
+from tests.benchmarks.table import table
+
+PROJECT = Path(__file__).parents[2]
+TIMES = 9
+HELLO = "hello-world Chalice app with one DynamoDB client"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A function and its first event."""
+
+    name: str
+    module: str
+    function: str
+    event: dict[str, Any]
+    answers: canned.Answers
+
+
+def starts() -> list[Start]:
+    """The hello world first, then every function of the product."""
+    listing = canned.token_list()
+    return [
+        Start(HELLO, "hello", "app", canned.request("/", {}, {}), {}),
+        Start("API, list of 15 tokens", "app", "app", listing.event, listing.answers),
+        *_workers(),
+    ]
+
+
+def _workers() -> Iterator[Start]:
+    """Each worker with an empty batch, each sweeper where there is nothing to sweep."""
+    from app import app
+
+    fields = ("version", "account", "region", "detail", "detail-type", "source", "time", "id", "resources")
+    for source in app.event_sources:
+        module, _, function = source.handler_string.rpartition(".")
+        event = {"Records": [], **dict.fromkeys(fields, "")}
+        yield Start(source.name, module, function, event, canned.NOTHING)
+
+
+def run(times: int = TIMES) -> str:
+    """A table of medians; the starts take turns, so that a slow minute is everyone's."""
+    with _packages() as packages:
+        found = {(start.name, package): list[float]() for start in starts() for package in packages}
+        for _ in range(times):
+            for package in packages:
+                for start in starts():
+                    found[start.name, package].append(_cpu_ms(package, start))
+    rows = []
+    for start in starts():
+        cells = [start.name]
+        for package in packages:
+            median = statistics.median(found[start.name, package])
+            cells += [f"{median:.0f}", f"{median / statistics.median(found[HELLO, package]):.2f}"]
+        rows.append(cells)
+    return table(["cold start", "CPU ms", "ratio", "with bytecode: CPU ms", "ratio"], rows)
+
+
+@contextmanager
+def _packages() -> Iterator[Sequence[Path]]:
+    """Two folders: what a function gets, and the same with bytecode."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, compiled = Path(folder, "plain"), Path(folder, "compiled")
+        install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", sys.executable]
+        wanted = ["-r", PROJECT / "requirements.txt", f"boto3=={version('boto3')}"]  # the hello world's
+        subprocess.run([*install, "--target", plain, *wanted], check=True)
+        (plain / "chalice").mkdir()
+        for name in ("__init__.py", "app.py"):  # Chalice adds these two, and none of its tools
+            shutil.copy(Path(chalice.__file__).with_name(name), plain / "chalice")
+        shutil.copytree(
+            PROJECT / "chalicelib", plain / "chalicelib", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        shutil.copy(PROJECT / "app.py", plain)
+        shutil.copy(Path(__file__).parent / "apps" / "hello.py", plain)
+        shutil.copytree(plain, compiled)
+        compileall.compile_dir(compiled, quiet=2)
+        yield plain, compiled
+
+
+def _cpu_ms(package: Path, start: Start) -> float:
+    python = getattr(sys, "_base_executable", sys.executable)  # without this environment's own packages
+    script = Path(__file__).with_name("start.py")
+    done = subprocess.run(
+        [python, "-I", "-S", "-B", script, package, start.module, start.function],
+        input=json.dumps({"event": start.event, "answers": start.answers}),
+        env=canned.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{start.name} did not start:\n{done.stdout}{done.stderr}")
+    return float(done.stderr)
