@@ -53,9 +53,7 @@ def token_list() -> Exchange:
         ).serialize()
         for number, (token_id, (_, secret_hash)) in enumerate(zip(ids, minted, strict=True))
     ]
-    of_institution = InstitutionItem(
-        institution, name="A school", plan="pro", per_minute=100_000, created_at=0
-    )
+    school = InstitutionItem(institution, name="A school", plan="pro", per_minute=100_000, created_at=0)
     owner = MemberItem(
         institution,
         member,
@@ -69,7 +67,7 @@ def token_list() -> Exchange:
         request("/api/integrations/tokens", {"Authorization": f"Bearer {minted[0][0]}"}, {"per_page": "15"}),
         {
             "UpdateItem": {"Attributes": tokens[0]},
-            "GetItem": {"Item": of_institution.serialize() | owner.serialize()},
+            "GetItem": {"Item": school.serialize() | owner.serialize()},
             "BatchGetItem": {
                 "Responses": {TokenItem.Meta.table_name: tokens},
                 "UnprocessedKeys": {},

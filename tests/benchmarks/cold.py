@@ -84,8 +84,8 @@ def _packages() -> Iterator[Sequence[Path]]:
     with tempfile.TemporaryDirectory() as folder:
         plain, compiled = Path(folder, "plain"), Path(folder, "compiled")
         install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", sys.executable]
-        wanted = ["-r", PROJECT / "requirements.txt", f"boto3=={version('boto3')}"]  # the hello world's
-        subprocess.run([*install, "--target", plain, *wanted], check=True)
+        wanted = ["-r", str(PROJECT / "requirements.txt"), f"boto3=={version('boto3')}"]  # the hello world's
+        subprocess.run([*install, "--target", str(plain), *wanted], check=True)
         (plain / "chalice").mkdir()
         for name in ("__init__.py", "app.py"):  # Chalice adds these two, and none of its tools
             shutil.copy(Path(chalice.__file__).with_name(name), plain / "chalice")

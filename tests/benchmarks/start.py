@@ -23,7 +23,9 @@ class Context:
         return 30_000
 
 
-class _Body:
+class Body:
+    """What came from the network."""
+
     def __init__(self, content: bytes) -> None:
         self._content = content
 
@@ -34,14 +36,15 @@ class _Body:
 def answer(answers: dict[str, Any]) -> None:
     """Let botocore find these answers where it would have opened a connection."""
     from botocore.awsrequest import AWSResponse
+    from botocore.compat import HTTPHeaders
     from botocore.httpsession import URLLib3Session
 
-    def send(_: Any, request: Any) -> Any:
+    def send(_: Any, request: Any) -> AWSResponse:
         operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
         content = json.dumps(answers.get(operation, {})).encode()
-        return AWSResponse(request.url, 200, {}, _Body(content))
+        return AWSResponse(request.url, 200, HTTPHeaders(), Body(content))
 
-    URLLib3Session.send = send
+    URLLib3Session.send = send  # type: ignore[method-assign, assignment]
 
 
 def main(folder: str, module: str, function: str) -> None:

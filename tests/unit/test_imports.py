@@ -29,7 +29,8 @@ def models(of):
     for model in of.__subclasses__():
         yield model
         yield from models(model)
-built = [f"{model.__module__}.{model.__qualname__}" for model in models(BaseModel) if model.__pydantic_complete__]
+complete = (model for model in models(BaseModel) if model.__pydantic_complete__)
+built = [f"{model.__module__}.{model.__qualname__}" for model in complete]
 print(json.dumps([sorted(sys.modules), built]))
 """
 

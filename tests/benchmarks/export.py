@@ -1,0 +1,207 @@
+"""Exports: rows per second of CPU and peak memory, from attempts in the index to parts for S3.
+
+The first figures leave storage out: the client's calls are answered in its place, so that DynamoDB items
+arrive as the dictionaries that botocore makes of them, and parts of the file go nowhere. The others let
+botocore read each page from the bytes that DynamoDB would send, and compute what goes to S3.
+"""
+
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.benchmarks import canned
+from tests.benchmarks.start import Body
+from tests.benchmarks.table import table
+
+SIZES = (10_000, 100_000, 1_000_000)
+PAGE = 500
+NOON = datetime(2026, 5, 2, 12, tzinfo=UTC)
+INSTITUTION = "ins_01KAXG7Y0000000000000000A1"
+
+
+class Attempts:
+    """An index of `rows` attempts of one day: in each shard a page, told as often as it takes."""
+
+    def __init__(self, rows: int) -> None:
+        from chalicelib.learning import service as learning
+
+        self._keys = {
+            learning.attempts_key(INSTITUTION, NOON.date(), shard): shard for shard in range(learning.SHARDS)
+        }
+        self._pages = rows // PAGE // learning.SHARDS
+        self._told = dict.fromkeys(self._keys, 0)
+        self._shown: dict[tuple[int, str], list[Any]] = {}
+
+    def query(self, request: dict[str, Any]) -> tuple[tuple[int, str], dict[str, Any]]:
+        """Which page this is, and what is answered: the attributes that were asked for."""
+        partition = request["ExpressionAttributeValues"][":key"]["S"]
+        self._told[partition] += 1
+        more = self._told[partition] < self._pages
+        page = self._keys[partition], request.get("ProjectionExpression", "")
+        if page not in self._shown:
+            self._shown[page] = [_shown(item, request) for item in _page(page[0])]
+        items = self._shown[page]
+        last: dict[str, Any] = {"LastEvaluatedKey": {"pk": items[-1]["pk"]}} if more else {}
+        return (*page, more), {"Items": items, "Count": len(items), "ScannedCount": len(items), **last}  # type: ignore[return-value]
+
+
+def _page(shard: int) -> list[Any]:
+    """Attempts as they are stored, in the order of recording; the shards lie between each other."""
+    from chalicelib.core.clock import instant
+    from chalicelib.core.ids import new_id
+    from chalicelib.learning.models import AttemptItem
+
+    def attempt(number: int) -> AttemptItem:
+        at = NOON + timedelta(seconds=number, milliseconds=shard)
+        attempt_id, learner_id = new_id("att", at), new_id("mem", at)
+        return AttemptItem(
+            learner_id,
+            f"ATTEMPT#{attempt_id}",
+            institution_id=INSTITUTION,
+            institution_key=f"{INSTITUTION}#ATTEMPTS#{at.date()}#{shard}",
+            institution_sort=f"{instant(at)}#{attempt_id}",
+            actor_id=learner_id,
+            course_id=new_id("crs", NOON),
+            lesson_id=new_id("lsn", NOON),
+            training_id=new_id("trn", NOON),
+            item_id=new_id("itm", NOON),
+            item_version=2,
+            item_type="cloze",
+            skill="grammar",
+            cefr_level="A1",
+            answer=["um", "mit", "um"],
+            result="partial",
+            score=0.6667,
+            xp=7,
+            duration_ms=4200,
+            occurred_at=instant(at),
+            local_date=str(at.date()),
+            recorded_at=instant(at),
+            request_hash="0" * 64,
+            grade={
+                "result": "partial",
+                "score": 0.6667,
+                "feedback": [
+                    {"code": "wrong_word", "message": "zu belongs here, not um", "at": "2", "expected": "zu"},
+                    {"code": "explanation", "message": "um tells the time of day, mit the person"},
+                ],
+                "correct_answer": ["um", "mit", "zu"],
+            },
+            changes={"xp": 7, "lesson_percent": 33, "course_percent": 33, "streak_days": 1},
+        )
+
+    return [attempt(number).serialize() for number in range(PAGE)]
+
+
+def _shown(item: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    asked = request.get("ProjectionExpression")
+    if asked is None:
+        return item
+    names = request.get("ExpressionAttributeNames", {})
+    return {name: item[name] for name in (names.get(part.strip(), part.strip()) for part in asked.split(","))}
+
+
+UPLOAD = {
+    "CreateMultipartUpload": {"UploadId": "1"},
+    "UploadPart": {"ETag": "1"},
+    "CompleteMultipartUpload": {},
+    "PutObject": {},
+}
+
+
+def without_storage(attempts: Attempts) -> None:
+    from botocore.client import BaseClient
+
+    def call(_: Any, operation: str, request: dict[str, Any]) -> Any:
+        return attempts.query(request)[1] if operation == "Query" else UPLOAD[operation]
+
+    BaseClient._make_api_call = call  # type: ignore[attr-defined]
+
+
+def with_botocore(attempts: Attempts) -> None:
+    from botocore.awsrequest import AWSResponse
+    from botocore.compat import HTTPHeaders
+    from botocore.httpsession import URLLib3Session
+
+    encoded: dict[Any, bytes] = {}
+    begun = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+
+    def send(_: Any, request: Any) -> AWSResponse:
+        headers, content = HTTPHeaders(), b""
+        if "X-Amz-Target" in request.headers:
+            page, answer = attempts.query(json.loads(request.body))
+            if page not in encoded:
+                encoded[page] = json.dumps(answer).encode()
+            content = encoded[page]
+        else:
+            headers["ETag"] = "1"
+            content = begun if request.url.endswith("?uploads") else b""
+        return AWSResponse(request.url, 200, headers, Body(content))
+
+    URLLib3Session.send = send  # type: ignore[method-assign, assignment]
+
+
+def write() -> int:
+    """The file of one export; how many rows it has."""
+    from chalicelib.exports import csv_file
+    from chalicelib.exports.files import Upload
+    from chalicelib.exports.kinds import KINDS, Selection, items_of
+    from chalicelib.exports.making import ROWS_AT_ONCE
+
+    kind, rows = KINDS["activity"], 0
+    selection = Selection(INSTITUTION, NOON - timedelta(hours=1), NOON + timedelta(hours=1), None)
+    with Upload("benchmark.csv") as upload:
+        upload.add(csv_file.beginning(kind.columns, ",", bom=True))
+        for partitions in kind.steps(selection):
+            items = filter(kind.wanted(selection), items_of(partitions, kind.before_sort(selection)))
+            while batch := list(itertools.islice(items, ROWS_AT_ONCE)):
+                upload.add(csv_file.lines([kind.row(item) for item in batch], ","))
+                rows += len(batch)
+        upload.finish()
+    return rows
+
+
+def measure(rows: int, store: Callable[[Attempts], None]) -> tuple[float, float]:
+    """Rows per second of CPU, and the peak of this process in MiB."""
+    from chalicelib.core import aws
+    from chalicelib.core.store import connection
+
+    store(Attempts(rows))
+    connection().client, aws.s3()
+    began = time.process_time()
+    written = write()
+    seconds = time.process_time() - began
+    if written != rows:
+        raise AssertionError(f"{written} rows were written, {rows} were there")
+    return rows / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def run() -> str:
+    """A table; each export is made in a process of its own."""
+    columns = ["activity export", "rows/s", "peak MiB", "with botocore: rows/s", "peak MiB"]
+    return table(columns, [[f"{rows:,} rows", *_measured(rows, 0), *_measured(rows, 1)] for rows in SIZES])
+
+
+def _measured(rows: int, store: int) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.export", str(rows), str(store)],
+        env=os.environ | canned.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    per_second, peak = json.loads(done.stdout)
+    return [f"{per_second:,.0f}", f"{peak:.0f}"]
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(int(sys.argv[1]), (without_storage, with_botocore)[int(sys.argv[2])])))  # noqa: T201
