@@ -59,14 +59,15 @@ def session() -> Session:
     return get_session()
 
 
-def _client(service: str, more: Config | None = None) -> Any:
+def client(service: str, more: Config | None = None) -> Any:
+    """A new client of a service; those that all share are below."""
     return session().create_client(service, config=_CONFIG.merge(more) if more else _CONFIG)
 
 
 @once
 def sqs() -> SQSClient:
-    client: SQSClient = _client("sqs")
-    return client
+    made: SQSClient = client("sqs")
+    return made
 
 
 @once
@@ -74,14 +75,14 @@ def s3() -> S3Client:
     """Buckets by host name, so that links lead to the bucket's own region; a laptop knows no such hosts."""
     style: Literal["path", "virtual"] = "path" if settings().stage == "local" else "virtual"
     config = Config(signature_version="s3v4", s3={"addressing_style": style})
-    client: S3Client = _client("s3", config)
-    return client
+    made: S3Client = client("s3", config)
+    return made
 
 
 @once
 def kms() -> KMSClient:
-    client: KMSClient = _client("kms")
-    return client
+    made: KMSClient = client("kms")
+    return made
 
 
 @functools.cache

@@ -35,27 +35,30 @@ class Selection:
 class Kind:
     """One export type.
 
-    `steps` are read one after the other, the partitions of a step merged in the order of their sort
-    key. `wanted` says whether an item that was read belongs to the selection.
+    `reads` are the attributes that the functions look at. `steps` are read one after the other, the
+    partitions of a step merged in the order of their sort key. `wanted` says whether an item that was
+    read belongs to the selection.
     """
 
     columns: Row
+    reads: Sequence[str]
     row: Callable[[RawItem], Row]
     steps: Callable[[Selection], list[Partitions]]
     wanted: Callable[[Selection], Callable[[RawItem], bool]]
     before_sort: Callable[[Selection], str | None]
 
 
-def items_of(partitions: Partitions, before_sort: str | None) -> Iterator[RawItem]:
+def items_of(kind: Kind, selection: Selection, partitions: Partitions) -> Iterator[RawItem]:
     """The items of a step in their order, page by page."""
-    streams = [_pages(partition, before_sort) for partition in partitions]
+    before_sort = kind.before_sort(selection)
+    streams = [_pages(kind, partition, before_sort) for partition in partitions]
     return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=_sort)
 
 
-def _pages(partition: str, before_sort: str | None) -> Iterator[RawItem]:
+def _pages(kind: Kind, partition: str, before_sort: str | None) -> Iterator[RawItem]:
     after = None
     while True:
-        items, after = learning.export_page(partition, after=after, before_sort=before_sort)
+        items, after = learning.export_page(partition, kind.reads, after=after, before_sort=before_sort)
         yield from items
         if after is None:
             return
@@ -174,6 +177,11 @@ KINDS: dict[ExportType, Kind] = {
             "item_type", "skill", "cefr_level", "result", "score", "xp", "duration_ms", "occurred_at",
             "local_date", "recorded_at",
         ),
+        reads=(
+            "pk", "sk", "institution_sort", "course_id", "lesson_id", "training_id", "item_id",
+            "item_version", "item_type", "skill", "cefr_level", "result", "score", "xp", "duration_ms",
+            "occurred_at", "local_date", "recorded_at",
+        ),
         row=activity_row,
         steps=_days,
         wanted=_attempt_wanted,
@@ -182,6 +190,10 @@ KINDS: dict[ExportType, Kind] = {
     "learner_progress": Kind(
         columns=(
             "learner_id", "course_id", "items_passed", "items_total", "percent", "lessons_completed",
+            "lessons_total", "xp", "attempts", "started_at", "completed_at", "last_activity_at",
+        ),
+        reads=(
+            "pk", "sk", "institution_sort", "items_passed", "items_total", "lessons_completed",
             "lessons_total", "xp", "attempts", "started_at", "completed_at", "last_activity_at",
         ),
         row=learner_progress_row,

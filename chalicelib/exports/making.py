@@ -102,7 +102,7 @@ def _write(job: JobItem, now: datetime) -> Made:
 
 
 def _batches(kind: Kind, selection: Selection, partitions: Partitions) -> Iterator[list[RawItem]]:
-    items = filter(kind.wanted(selection), items_of(partitions, kind.before_sort(selection)))
+    items = filter(kind.wanted(selection), items_of(kind, selection, partitions))
     while batch := list(itertools.islice(items, ROWS_AT_ONCE)):
         yield batch
 

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib.core.store import RawItem, Table, connection, table
+from chalicelib.core.store import RawItem, Table, connection, query_in_bulk, table
 
 SHARDS = 8
 
@@ -205,26 +205,34 @@ def shard_of(learner_id: str) -> int:
 
 
 def export_page(
-    institution_key: str, *, after: RawItem | None = None, before_sort: str | None = None, limit: int = 500
+    institution_key: str,
+    attributes: Sequence[str],
+    *,
+    after: RawItem | None = None,
+    before_sort: str | None = None,
+    limit: int = 500,
 ) -> tuple[list[RawItem], RawItem | None]:
     """A page of a partition of the index in its order, and the key to go on from, or None at its end.
 
-    `before_sort` cuts the partition off: attempts sort by `<recorded_at>#<attempt id>`.
+    Of each item only `attributes`. `before_sort` cuts the partition off: attempts sort by
+    `<recorded_at>#<attempt id>`.
     """
-    name = AttemptItem.Meta.table_name
     values: dict[str, Any] = {":key": {"S": institution_key}}
     condition = "institution_key = :key"
     if before_sort is not None:
         values[":before"] = {"S": before_sort}
         condition += " AND institution_sort < :before"
+    names = {f"#{number}": name for number, name in enumerate(attributes)}
     request: dict[str, Any] = {
-        "TableName": name,
+        "TableName": AttemptItem.Meta.table_name,
         "IndexName": "by_institution",
         "KeyConditionExpression": condition,
         "ExpressionAttributeValues": values,
+        "ProjectionExpression": ", ".join(names),
+        "ExpressionAttributeNames": names,
         "Limit": limit,
     }
     if after is not None:
         request["ExclusiveStartKey"] = after
-    answer = connection().dispatch("Query", request)
+    answer = query_in_bulk(request)
     return answer["Items"], answer.get("LastEvaluatedKey")

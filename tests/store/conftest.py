@@ -227,12 +227,12 @@ def _cloud() -> Iterator[Cloud]:
 def _calls(_cloud: Cloud) -> Calls:
     from chalicelib.core import aws
     from chalicelib.core.settings import settings
-    from chalicelib.core.store import connection
+    from chalicelib.core.store import bulk_client, connection
 
-    for made in (settings, aws.session, connection, aws.sqs, aws.s3, aws.kms, aws.queue_url):
+    for made in (settings, aws.session, connection, bulk_client, aws.sqs, aws.s3, aws.kms, aws.queue_url):
         made.cache_clear()
     calls = Calls()
-    for client in (connection().client, aws.sqs(), aws.s3(), aws.kms()):
+    for client in (connection().client, bulk_client(), aws.sqs(), aws.s3(), aws.kms()):
         client.meta.events.register("before-call.*.*", calls.note)
     return calls
 

@@ -1,14 +1,19 @@
-"""What a cancelled transaction means to its caller, told from the recorded reasons."""
+"""What a cancelled transaction means to its caller, told from the recorded reasons; bulk reading."""
 
+import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
 from pynamodb.attributes import UnicodeAttribute
 
 from chalicelib.core.errors import Conflict, Invalid
-from chalicelib.core.store import Stale, Table, Transaction, connection, table
+from chalicelib.core.store import Stale, Table, Transaction, bulk_client, connection, query_in_bulk, table
 
 
 class Cup(Table):
@@ -39,6 +44,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     yield
     connection.cache_clear()
+    bulk_client.cache_clear()
 
 
 def _transaction(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> Transaction:
@@ -93,3 +99,43 @@ def test_endless_conflicts_are_a_409_that_says_when_to_return(
         transaction.commit()
     assert conflict.value.headers() == {"Retry-After": "1"}
     assert len(answers.calls) == 5
+
+
+class _Sent(io.BytesIO):
+    def stream(self) -> Iterator[bytes]:
+        yield self.getvalue()
+
+
+def _answered(monkeypatch: pytest.MonkeyPatch, status: int, body: bytes) -> None:
+    def send(_: URLLib3Session, request: Any) -> AWSResponse:
+        return AWSResponse(request.url, status, HTTPHeaders(), _Sent(body))
+
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+
+
+ASKED = {
+    "TableName": "t",
+    "KeyConditionExpression": "pk = :pk",
+    "ExpressionAttributeValues": {":pk": {"S": "1"}},
+}
+
+
+@pytest.mark.usefixtures("_aws")
+def test_a_bulk_query_answers_what_botocore_would_make_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = {"L": [{"NULL": True}, {"M": {"a": {"BOOL": False}}}]}
+    items = [{"pk": {"S": "ü"}, "number": {"N": "1.50"}, "deep": deep}]
+    sent = {"Items": items, "Count": 1, "ScannedCount": 1, "LastEvaluatedKey": {"pk": {"S": "ü"}}}
+    _answered(monkeypatch, 200, json.dumps(sent).encode())
+    parsed = connection().dispatch("Query", dict(ASKED))
+    found = query_in_bulk(ASKED)
+    assert {name: found[name] for name in sent} == {name: parsed[name] for name in sent} == sent
+
+
+@pytest.mark.usefixtures("_aws")
+def test_a_bulk_query_that_is_refused_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    _answered(monkeypatch, 400, b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"}')
+    with pytest.raises(ClientError) as refused:
+        query_in_bulk(ASKED)
+    assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"

@@ -1,6 +1,6 @@
 """Which items an export reads, in which order, and how they become rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,7 +53,8 @@ def attempt(number: int, recorded_at: datetime = NOON, **others: str | int | flo
 
 def cells(kind: str, item: RawItem) -> dict[str, str]:
     found = KINDS[kind]  # type: ignore[index]
-    return dict(zip(found.columns, found.row(item), strict=True))
+    read = {name: value for name, value in item.items() if name in found.reads}
+    return dict(zip(found.columns, found.row(read), strict=True))
 
 
 class Index:
@@ -69,11 +70,16 @@ class Index:
         held.sort(key=lambda item: item["institution_sort"]["S"])
 
     def page(
-        self, key: str, *, after: RawItem | None = None, before_sort: str | None = None
+        self,
+        key: str,
+        attributes: Sequence[str],
+        *,
+        after: RawItem | None = None,
+        before_sort: str | None = None,
     ) -> tuple[list[RawItem], RawItem | None]:
         self.pages += 1
-        found = [
-            item
+        found: list[RawItem] = [
+            {name: value for name, value in item.items() if name in attributes}
             for item in self.partitions.get(key, [])
             if before_sort is None or item["institution_sort"]["S"] < before_sort
         ]
@@ -92,7 +98,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
 def read(kind: str, selection: Selection) -> Iterator[RawItem]:
     found = KINDS[kind]  # type: ignore[index]
     for step in found.steps(selection):
-        yield from filter(found.wanted(selection), kinds.items_of(step, found.before_sort(selection)))
+        yield from filter(found.wanted(selection), kinds.items_of(found, selection, step))
 
 
 def test_an_attempt_as_a_row() -> None:
