@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof deploy package openapi audio format
+.PHONY: help run stop reset logs tour test check proof bench deploy package openapi audio format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: check ## Everything: the checks, then the system tests on a local cloud of
 
 proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README
 	$(BIN)/pytest tests -m proof
+
+bench: $(READY) ## Measure cold starts, warm requests and the export path beside other frameworks
+	@$(BIN)/python -m tests.benchmarks
 
 deploy: $(READY) ## Bring a stage on AWS to the state of this project: make deploy STAGE=dev
 	@$(BIN)/python -m infra.deploy deploy $(STAGE)

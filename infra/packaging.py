@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from infra import stacks
+from infra import bytecode, stacks
 from infra.steps import Failed
 
 APP = "talktiko"
@@ -41,6 +41,7 @@ def copy_project(project: Path, build: Path, stage: str, variables: Mapping[str,
     configured = config.setdefault("stages", {}).setdefault(stage, {})
     configured.setdefault("environment_variables", {}).update(variables)
     (build / ".chalice" / "config.json").write_text(json.dumps(config, indent=2))
+    bytecode.add(build)
 
 
 def chalice(build: Path, *arguments: str, environment: Mapping[str, str], quiet: bool = False) -> None:

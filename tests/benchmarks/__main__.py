@@ -2,11 +2,11 @@
 
 import sys
 
-from tests.benchmarks import cold, warm
+from tests.benchmarks import cold, export, warm
 
 
 def main() -> None:
-    for run in (cold.run, warm.run):
+    for run in (cold.run, warm.run, export.run):
         sys.stdout.write(f"{run()}\n\n")
         sys.stdout.flush()
 
