@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -186,13 +186,14 @@ def measure(rows: int, store: Callable[[Attempts], None]) -> tuple[float, float]
     return rows / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def run() -> str:
+def run(sizes: Sequence[int] = SIZES) -> str:
     """A table; each export is made in a process of its own."""
     columns = ["activity export", "rows/s", "peak MiB", "with botocore: rows/s", "peak MiB"]
-    return table(columns, [[f"{rows:,} rows", *_measured(rows, 0), *_measured(rows, 1)] for rows in SIZES])
+    return table(columns, [[f"{rows:,} rows", *measured(rows, 0), *measured(rows, 1)] for rows in sizes])
 
 
-def _measured(rows: int, store: int) -> list[str]:
+def measured(rows: int, store: int) -> list[str]:
+    """The two figures as a table shows them."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.export", str(rows), str(store)],
         env=os.environ | canned.ENVIRONMENT,

@@ -58,7 +58,7 @@ def requests() -> dict[str, Request]:
     return made
 
 
-def measure(rounds: int = ROUNDS, times: int = REQUESTS) -> dict[str, float]:
+def measure(rounds: int, times: int) -> dict[str, float]:
     """Median of CPU microseconds per request; the apps take turns."""
     made = requests()
     found = {name: list[float]() for name in made}
@@ -71,10 +71,10 @@ def measure(rounds: int = ROUNDS, times: int = REQUESTS) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def run() -> str:
+def run(rounds: int = ROUNDS, times: int = REQUESTS) -> str:
     """A table; measured in a process of its own, whose logs go nowhere."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.warm"],
+        [sys.executable, "-m", "tests.benchmarks.warm", str(rounds), str(times)],
         env=os.environ | canned.ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -91,4 +91,4 @@ def run() -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure()), file=sys.stderr)  # noqa: T201
+    print(json.dumps(measure(*map(int, sys.argv[1:]))), file=sys.stderr)  # noqa: T201
