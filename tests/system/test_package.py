@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.system.conftest import LocalCloud
+from tests.conftest import LocalCloud
 
 TEMPLATE_LIMIT = 1_000_000
 ZIPPED_LIMIT = 50_000_000

@@ -1,4 +1,4 @@
-"""How a receiver verifies a delivery, in the languages of the guide: each file is shown as it is, and tested."""
+"""How a receiver verifies a delivery, in several languages: each file is shown as it is, and tested."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,11 +8,11 @@ TOLERANCE_SECONDS = 300
 
 
 class Sample(NamedTuple):
-    """One language's file, and the mark of its code block."""
+    """One language's file, and the name of its section."""
 
     language: str
     file: str
-    mark: str
+    anchor: str
 
     @property
     def path(self) -> Path:
@@ -25,9 +25,9 @@ class Sample(NamedTuple):
 SAMPLES = (
     Sample("PHP", "verify.php", "php"),
     Sample("Python", "verify.py", "python"),
-    Sample("Node", "verify.mjs", "javascript"),
+    Sample("Node", "verify.mjs", "node"),
     Sample("Ruby", "verify.rb", "ruby"),
     Sample("Go", "verify.go", "go"),
     Sample("Java", "Verify.java", "java"),
-    Sample("C#", "Verify.cs", "csharp"),
+    Sample("C#", "Verify.cs", "c-sharp"),
 )

@@ -1,4 +1,4 @@
-"""The code that the guide on verifying webhooks shows, run against real signatures in each language found here."""
+"""The code that the guide on verifying webhooks shows, run against real signatures."""
 
 import re
 import shutil
