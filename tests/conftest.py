@@ -33,6 +33,12 @@ class LocalCloud:
         return self.cloud.endpoint_url
 
     @property
+    def stage_url(self) -> str:
+        """Where the API answers with its stage in the path, as AWS gives it out."""
+        api = self.client("apigateway").get_rest_apis()["items"][0]["id"]
+        return f"{self.endpoint_url}/_aws/execute-api/{api}/live"
+
+    @property
     def accounts(self) -> list[dict[str, str]]:
         accounts: list[dict[str, str]] = self.facts["accounts"]
         return accounts

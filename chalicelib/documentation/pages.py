@@ -50,8 +50,8 @@ def reference(root: str) -> str:
         body=f"""\
 <main id="reference" data-root="{root}"></main>
 <noscript>
-<p>The reference needs JavaScript. The <a href="{root}api/openapi.json">OpenAPI document</a> tells the same, and
-the guides above need none.</p>
+<p>The reference needs JavaScript. The <a href="{root}api/openapi.json">OpenAPI document</a> tells the same,
+and the guides above need none.</p>
 </noscript>
 {scripts}""",
     )
