@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from infra.local.cloud import REPOSITORY, Cloud, free_port, reset
-from infra.local.run import up
 from tests.system.client import Client, SignIns
 
 STATES = REPOSITORY / ".local" / "test"
@@ -79,6 +78,8 @@ def states() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def local_cloud(states: Path) -> Iterator[LocalCloud]:
     """The whole system, deployed with demo data and a fast retry schedule."""
+    from infra.local.run import up  # what it imports is too much for unit tests, which have this file too
+
     cloud = Cloud(states / "system", free_port())
     cloud.state.mkdir()
     try:
