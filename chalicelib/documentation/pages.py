@@ -48,11 +48,10 @@ def reference(root: str) -> str:
         root,
         title="Reference",
         body=f"""\
-<main id="reference" data-root="{root}"></main>
-<noscript>
-<p>The reference needs JavaScript. The <a href="{root}api/openapi.json">OpenAPI document</a> tells the same,
-and the guides above need none.</p>
-</noscript>
+<main id="reference" data-root="{root}">
+<p>The reference is being built from the <a href="{root}api/openapi.json">OpenAPI document</a>. That takes
+JavaScript; the guides above take none.</p>
+</main>
 {scripts}""",
     )
 
@@ -137,7 +136,7 @@ class _Renderer(mistune.HTMLRenderer):
         return f'<pre tabindex="0"><code>{escape(code, quote=False)}</code></pre>\n'
 
     def table(self, text: str) -> str:
-        scrolls = 'class="table" tabindex="0" role="region" aria-label="Table"'
+        scrolls = 'class="table" tabindex="0" role="group" aria-label="Table"'
         return f"<div {scrolls}><table>\n{text}</table></div>\n"
 
 

@@ -41,8 +41,10 @@ def test_the_reference_shows_every_operation(
     with visiting(viewport=DESKTOP) as visit:
         page = open_reference(visit, local_cloud.base_url)
         sidebar = page.locator(".t-doc__sidebar")
-        while (closed := sidebar.get_by_role("button", name=re.compile("Open Group"))).count():
-            closed.first.click()
+        for tag in document["tags"]:
+            closed = sidebar.get_by_role("button", name=f"{tag['name']} Open Group")
+            if closed.count():
+                closed.click()
         shown = sidebar.inner_text()
         assert [one["summary"] for one in operations if one["summary"] not in shown] == []
         assert visit.errors == []
@@ -61,7 +63,7 @@ def test_the_console_sends_a_request_with_a_token_and_keeps_none(
     with visiting(viewport=viewport) as visit:
         page = open_reference(visit, base_url)
         page.get_by_placeholder("Token").first.fill(token)
-        page.get_by_role("button", name=re.compile(r"Test Request\s*\(get /api/auth/me\)")).click()
+        page.get_by_role("button", name=re.compile("Test Request.*get .api.auth.me")).click()
         console = page.get_by_role("dialog")
         with page.expect_response(f"{base_url}/api/auth/me") as answered:
             console.get_by_role("button", name=re.compile("^Send")).first.click()
@@ -103,7 +105,7 @@ def test_the_reference_says_what_it_needs_where_there_is_no_javascript(
 ) -> None:
     with visiting(java_script_enabled=False) as visit:
         visit.page.goto(f"{local_cloud.base_url}/docs")
-        expect(visit.page.get_by_text("The reference needs JavaScript")).to_be_visible()
+        expect(visit.page.get_by_text("That takes JavaScript")).to_be_visible()
         visit.page.get_by_role("link", name="Errors").click()
         expect(visit.page.get_by_role("heading", level=1)).to_have_text("Errors")
 
