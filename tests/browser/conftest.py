@@ -41,8 +41,9 @@ class Visit:
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def chromium() -> Iterator[Browser]:
+    """Comes before any cloud, which nobody would need without it."""
     path = shutil.which("chromium")
     if path is None:
         missing = "chromium is missing, so no page was opened: apt install chromium"
