@@ -38,7 +38,7 @@ check: $(READY) ## Lint, types, architecture, unit tests: the inner loop
 	@if ls infra/*.yaml >/dev/null 2>&1; then echo $(BIN)/cfn-lint infra/*.yaml; $(BIN)/cfn-lint infra/*.yaml; fi
 	$(BIN)/pytest tests/unit
 
-test: check ## Everything: the checks, then the system tests on a local cloud of their own
+test: check ## Everything: the checks, then store, system and browser tests on local clouds of their own
 	$(BIN)/pytest tests --ignore=tests/unit -m "not proof"
 
 proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 TOKEN_LIFE = timedelta(days=365)
-_THROTTLE_SECONDS = 900
+THROTTLE_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def check_password(*, email: str, password: str, address: str, now: datetime) ->
         (f"sign-in#{models.email_key(email)}", settings().sign_in_account_limit),
         (f"sign-in#{known}", settings().sign_in_limit),
     ):
-        limits.take(key, limit=limit, window_seconds=_THROTTLE_SECONDS, now=now)
+        limits.take(key, limit=limit, window_seconds=THROTTLE_SECONDS, now=now)
     decoy = _decoy()  # made once per container, on either path
     user = models.user_by_email(email)
     if not _verified(user.password_hash if user else decoy, password) or user is None:

@@ -26,7 +26,7 @@ class Asset(NamedTuple):
 
 @cache
 def name(file: str) -> str:
-    """The address of a file under `/docs/`: `start-3f9a2c51d0be`."""
+    """The address of a file under `/docs/assets/`: `start-3f9a2c51d0be`."""
     digest = hashlib.sha256((_FOLDER / file).read_bytes()).hexdigest()
     return f"{Path(file).stem.replace('.', '-')}-{digest[:12]}"
 

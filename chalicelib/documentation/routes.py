@@ -26,26 +26,27 @@ def _document(base_url: str) -> str:
 
 
 @endpoint(api, "GET", "/docs", abilities=None, returns=Raw, media_type="text/html", cached="no-cache")
-def reference_page(_: Call) -> Raw:
+def reference_page(call: Call) -> Raw:
     """The API reference as a page."""
     from chalicelib.documentation import pages
 
-    return Raw(pages.reference(), pages.HTML, headers=pages.HEADERS)
+    return Raw(pages.reference(pages.root_of(call.path)), pages.HTML, headers=pages.REFERENCE_HEADERS)
 
 
-@endpoint(api, "GET", "/docs/errors", abilities=None, returns=Raw, media_type="text/html", cached="no-cache")
-def errors_page(_: Call) -> Raw:
-    """Every kind of error, what it means and what to do."""
-    from chalicelib.documentation import pages
+@endpoint(api, "GET", "/docs/{page}", abilities=None, returns=Raw, media_type="text/html", cached="no-cache")
+def guide_page(call: Call, page: str) -> Raw:
+    """A guide as a page: `authentication`, `errors`, `verifying-webhooks` and so on."""
+    from chalicelib.documentation import guides, pages
 
-    return Raw(pages.errors(), pages.HTML, headers=pages.HEADERS)
+    html = pages.guide(guides.guide(page), pages.root_of(call.path), call.base_url)
+    return Raw(html, pages.HTML, headers=pages.GUIDE_HEADERS)
 
 
-@endpoint(api, "GET", "/docs/{asset}", abilities=None, returns=Raw, media_type="text/javascript",
+@endpoint(api, "GET", "/docs/assets/{asset}", abilities=None, returns=Raw, media_type="text/javascript",
           cached="public, max-age=31536000, immutable")  # fmt: skip
 def page_asset(_: Call, asset: str) -> Raw:
     """A file that the pages load. Its name changes with its content."""
-    from chalicelib.documentation import assets, pages
+    from chalicelib.documentation import assets
 
     found = assets.asset(asset)
-    return Raw(found.text, found.media_type, headers=pages.HEADERS)
+    return Raw(found.text, found.media_type)

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conftest import LocalCloud
 from tests.system.client import Client
-from tests.system.conftest import LocalCloud
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from infra.demo.courses import COURSES, CourseFile, load_course
 from infra.demo.load import environment, load
 from infra.local.cloud import REPOSITORY
+from tests.conftest import LocalCloud
 from tests.system.client import Answer, Client
-from tests.system.conftest import LocalCloud
 
 PRIVATE_SLUG = "front-desk"
 LISTS = ("/api/courses", "/api/lessons", "/api/trainings", "/api/trainingItems", "/api/public/courses")

@@ -18,8 +18,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener, urlopen
 
 import pytest
 
+from tests.conftest import LocalCloud
 from tests.system.client import Answer, Client
-from tests.system.conftest import LocalCloud
 
 EXPORTS = "/api/integrations/exports"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

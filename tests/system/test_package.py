@@ -6,7 +6,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from zipfile import ZipFile
 
-from tests.system.conftest import LocalCloud
+from tests.conftest import LocalCloud
 
 TEMPLATE_LIMIT = 1_000_000
 ZIPPED_LIMIT = 50_000_000

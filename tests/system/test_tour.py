@@ -3,7 +3,7 @@
 import pytest
 
 from infra.local import tour
-from tests.system.conftest import LocalCloud
+from tests.conftest import LocalCloud
 
 
 def test_the_tour_walks_the_main_job(local_cloud: LocalCloud, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import LocalCloud
 from tests.receiver import Receiver, receiving
 from tests.system.client import Client
-from tests.system.conftest import LocalCloud
 
 WEBHOOKS = "/api/integrations/webhooks"
 DELIVERY_LOG = "/aws/lambda/talktiko-local-deliver"

@@ -1,4 +1,7 @@
-"""Our signatures against independent ones: fixed vectors, PHP, OpenSSL, the Standard Webhooks library."""
+"""Our signatures against independent ones: fixed vectors, OpenSSL, the Standard Webhooks library.
+
+The samples of the documentation check them too, PHP's as the reference page has it.
+"""
 
 import shutil
 import subprocess
@@ -91,19 +94,6 @@ def test_openssl_signs_the_same(tmp_path: Path) -> None:
     command = ["openssl", "dgst", "-sha256", "-hmac", SECRET, "-r", str(tmp_path / "body")]
     printed = subprocess.run(command, capture_output=True, check=True, text=True, timeout=10).stdout
     assert printed.split()[0] == body_signature(SECRET, BODY)
-
-
-@pytest.mark.parametrize(
-    ("secret", "body", "expected"),
-    [(SECRET, BODY, "valid"), (OTHER_SECRET, BODY, "invalid"), (SECRET, BODY + b"\n", "invalid")],
-)
-def test_the_reference_page_s_php_agrees(secret: str, body: bytes, expected: str) -> None:
-    if shutil.which("php") is None:
-        pytest.skip("php is missing: install php-cli")
-    script = Path(__file__).with_name("verify.php")
-    command = ["php", "-n", str(script), secret, body_signature(SECRET, BODY)]
-    done = subprocess.run(command, input=body, capture_output=True, check=True, timeout=10)
-    assert done.stdout.decode() == expected
 
 
 def test_a_new_secret_can_be_read_back() -> None:
