@@ -75,6 +75,8 @@ class Meta(BaseModel):
 
 
 class Page(BaseModel, Generic[T]):
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
+
     data: list[T] = Field(max_length=100)
     links: Links
     meta: Meta

@@ -31,7 +31,15 @@ WebhookId = Annotated[str, _id("whk_01M898ET6E1YPK214Y4KM844WQ")]
 DeliveryId = Annotated[str, _id("dlv_01M897PXYS28NP5Y4T1Z0RR045")]
 ExportId = Annotated[str, _id("exp_01M89546FF7GTNRXWX51K5Y1E7")]
 
-Time = Annotated[str, Field(max_length=30, description="RFC 3339, UTC", examples=["2026-11-25T12:00:00Z"])]
+Time = Annotated[
+    str,
+    Field(
+        max_length=30,
+        description="RFC 3339, UTC",
+        examples=["2026-11-25T12:00:00Z"],
+        json_schema_extra={"format": "date-time"},
+    ),
+]
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 

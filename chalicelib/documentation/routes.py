@@ -2,12 +2,16 @@
 
 import json
 from functools import lru_cache
+from typing import Annotated
 
 from chalice.app import Blueprint
+from pydantic import Field
 
 from chalicelib.core.http import JSON, Call, Raw, endpoint
 
 api = Blueprint(__name__)
+
+AssetName = Annotated[str, Field(max_length=64, pattern="^[a-z0-9-]+$", examples=["start-3f9a2c51d0be"])]
 
 # The modules that build the pages are imported where they are used: no other request needs them.
 
@@ -43,7 +47,7 @@ def errors_page(_: Call) -> Raw:
 
 @endpoint(api, "GET", "/docs/{asset}", abilities=None, returns=Raw, media_type="text/javascript",
           cached="public, max-age=31536000, immutable")  # fmt: skip
-def page_asset(_: Call, asset: str) -> Raw:
+def page_asset(_: Call, asset: AssetName) -> Raw:
     """A file that the pages load. Its name changes with its content."""
     from chalicelib.documentation import assets, pages
 

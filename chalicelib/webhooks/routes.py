@@ -47,10 +47,10 @@ def create_webhook(call: Call, body: schemas.WebhookCreate) -> schemas.WebhookCr
 
 
 @endpoint(api, "GET", "/api/integrations/webhooks/event-types", abilities=["webhooks:read"],
-          returns=schemas.EventTypes)  # fmt: skip
-def list_event_types(call: Call) -> schemas.EventTypes:  # noqa: ARG001 (every view takes the call)
+          returns=schemas.EventTypeList)  # fmt: skip
+def list_event_types(call: Call) -> schemas.EventTypeList:  # noqa: ARG001 (every view takes the call)
     """List the event types that a webhook can subscribe to, each with schema and example."""
-    return schemas.EventTypes(
+    return schemas.EventTypeList(
         event_types=[
             schemas.EventTypeInfo(
                 type=name,

@@ -207,7 +207,7 @@ class EventTypeInfo(BaseModel):
     )
 
 
-class EventTypes(BaseModel):
+class EventTypeList(BaseModel):
     """All that can happen."""
 
     event_types: list[EventTypeInfo] = Field(max_length=100)

@@ -23,7 +23,7 @@ class Schemas:
         )
         found = definitions.get("$defs", {})
         names = _plain_names(sorted(found))
-        self._all = {plain: _renamed(found[name], names) for name, plain in names.items()}
+        self._all = {plain: _renamed(_untitled(found[name]), names) for name, plain in names.items()}
         self._references: dict[tuple[Any, JsonSchemaMode], Schema] = {
             key: _renamed(value, names) for key, value in made.items()
         }
@@ -110,6 +110,11 @@ def _plain_names(made: Iterable[str]) -> dict[str, str]:
 
 _MODULE = re.compile(r"chalicelib__(?P<slice>[a-z_]+?)__(?:[a-z_]+__)*")
 _PAGE = re.compile(r"^Page_(\w+)_(?=$|-)")
+
+
+def _untitled(schema: Schema) -> Schema:
+    """Its name among the components tells as much."""
+    return {key: value for key, value in schema.items() if key != "title"}
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
