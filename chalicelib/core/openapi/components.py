@@ -36,7 +36,7 @@ PARAMETERS: Json = {
         "in": "header",
         "required": False,
         "description": "The `ETag` of the answer that you have: 304 if it still holds.",
-        "schema": {"type": "string", "maxLength": 4000},
+        "schema": {"type": "string"},
         "example": '"2f5b8a61c7d04e93b1c6f07a9e48d532"',
     },
 }
