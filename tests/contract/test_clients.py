@@ -1,17 +1,14 @@
 """Typed clients are generated from `openapi.json` and compile strictly. None is committed."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import DOCUMENT, HERE, Tool
+from tests.contract.clients import DOCUMENT, generate_python_client, run
+from tests.contract.conftest import HERE, Tool
 
-BIN = Path(sys.executable).parent
 TSCONFIG = {
     "compilerOptions": {
         "strict": True,
@@ -59,21 +56,12 @@ client.no_such_thing
 """
 
 
-def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("python")
     (folder / "mypy.ini").write_text(MYPY)
     (folder / "usage.py").write_text(USAGE)
-    generated = run(
-        "openapi-python-client", "generate", "--path", str(DOCUMENT), "--meta", "none",
-        "--output-path", "talktiko_client", "--fail-on-warning", cwd=folder,
-    )  # fmt: skip
-    assert generated.returncode == 0, generated.stdout + generated.stderr
+    generate_python_client(folder)
     return folder
 
 

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from tests.contract.conftest import DOCUMENT, Tool
+from tests.contract.clients import DOCUMENT
+from tests.contract.conftest import Tool
 
 UNLIMITED = {"type": "string"}
 
