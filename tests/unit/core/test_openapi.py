@@ -31,6 +31,7 @@ LIMITS = {
 }
 _VARIABLE = re.compile(r"\{\w+\}")
 
+# Every operation of the reference page; those that begin with "later" are not built yet.
 REFERENCE_PAGE = """
 POST /api/auth/sign-in
 GET /api/auth/me
@@ -44,13 +45,13 @@ GET /api/courses/{id}
 GET /api/lessons
 GET /api/trainings
 GET /api/trainingItems
-GET /api/stats
+later GET /api/stats
 GET /api/courses/{course}/lesson-progress
-GET /api/progress-history
-GET /api/cefr/report
-GET /api/learning-insights
-GET /api/gamification/stats
-GET /api/gamification/leaderboard
+later GET /api/progress-history
+later GET /api/cefr/report
+later GET /api/learning-insights
+later GET /api/gamification/stats
+later GET /api/gamification/leaderboard
 GET /api/integrations/webhooks
 POST /api/integrations/webhooks
 PUT /api/integrations/webhooks/{id}
@@ -61,58 +62,28 @@ GET /api/integrations/exports
 POST /api/integrations/exports
 GET /api/integrations/exports/{id}
 GET /api/integrations/exports/{id}/download
-GET /api/integrations/lti-consumers
-POST /api/integrations/lti-consumers
-GET /api/lti/login
-POST /api/lti/callback
-POST /api/lti/grade-passback/{launch}
-GET /api/integrations/xapi-endpoints
-POST /api/integrations/xapi-endpoints
-PUT /api/integrations/xapi-endpoints/{id}
-DELETE /api/integrations/xapi-endpoints/{id}
-GET /api/institutions
-POST /api/institutions
-GET /api/institutions/{id}/members
-POST /api/institutions/{id}/members/bulk
-GET /api/institutions/{id}/analytics
-GET /api/institutions/{id}/sso
-PUT /api/institutions/{id}/sso
-GET /api/institutions/{id}/compliance
-GET /api/subscription-plans
-POST /api/billing/checkout-session
-POST /api/billing/portal-session
-POST /api/billing/apply-promo
-GET /api/trial/status
-""".strip().splitlines()
-NOT_BUILT_YET = """
-GET /api/stats
-GET /api/progress-history
-GET /api/cefr/report
-GET /api/learning-insights
-GET /api/gamification/stats
-GET /api/gamification/leaderboard
-GET /api/integrations/lti-consumers
-POST /api/integrations/lti-consumers
-GET /api/lti/login
-POST /api/lti/callback
-POST /api/lti/grade-passback/{launch}
-GET /api/integrations/xapi-endpoints
-POST /api/integrations/xapi-endpoints
-PUT /api/integrations/xapi-endpoints/{id}
-DELETE /api/integrations/xapi-endpoints/{id}
-GET /api/institutions
-POST /api/institutions
-GET /api/institutions/{id}/members
-POST /api/institutions/{id}/members/bulk
-GET /api/institutions/{id}/analytics
-GET /api/institutions/{id}/sso
-PUT /api/institutions/{id}/sso
-GET /api/institutions/{id}/compliance
-GET /api/subscription-plans
-POST /api/billing/checkout-session
-POST /api/billing/portal-session
-POST /api/billing/apply-promo
-GET /api/trial/status
+later GET /api/integrations/lti-consumers
+later POST /api/integrations/lti-consumers
+later GET /api/lti/login
+later POST /api/lti/callback
+later POST /api/lti/grade-passback/{launch}
+later GET /api/integrations/xapi-endpoints
+later POST /api/integrations/xapi-endpoints
+later PUT /api/integrations/xapi-endpoints/{id}
+later DELETE /api/integrations/xapi-endpoints/{id}
+later GET /api/institutions
+later POST /api/institutions
+later GET /api/institutions/{id}/members
+later POST /api/institutions/{id}/members/bulk
+later GET /api/institutions/{id}/analytics
+later GET /api/institutions/{id}/sso
+later PUT /api/institutions/{id}/sso
+later GET /api/institutions/{id}/compliance
+later GET /api/subscription-plans
+later POST /api/billing/checkout-session
+later POST /api/billing/portal-session
+later POST /api/billing/apply-promo
+later GET /api/trial/status
 """.strip().splitlines()
 
 DOCUMENT = document(BASE)
@@ -229,10 +200,10 @@ def test_every_route_of_the_code_is_a_path_of_the_document_and_the_reverse() -> 
 
 @pytest.mark.parametrize("line", REFERENCE_PAGE, ids=str)
 def test_what_the_reference_page_promises_is_in_it(line: str) -> None:
-    method, path = line.split()
+    *later, method, path = line.split()
     told = {_VARIABLE.sub("{}", path): methods for path, methods in DOCUMENT["paths"].items()}
     is_there = method.lower() in told.get(_VARIABLE.sub("{}", path), {})
-    assert is_there == (line not in NOT_BUILT_YET), "take what is built out of NOT_BUILT_YET"
+    assert is_there == (not later), "what is built is built: take its `later` away"
 
 
 @pytest.mark.parametrize("declared", OURS, ids=lambda one: f"{one.method} {one.path}")
