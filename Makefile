@@ -53,7 +53,7 @@ deploy: $(READY) ## Bring a stage on AWS to the state of this project: make depl
 package: $(READY) ## Build it for CloudFormation instead: make package STAGE=dev
 	@$(BIN)/python -m infra.deploy package $(STAGE)
 
-openapi: $(READY) ## Print the OpenAPI document
+openapi: $(READY) ## Print the OpenAPI document (make -s openapi > openapi.json)
 	@$(BIN)/python -m infra.openapi
 
 audio: $(READY) ## Speak what the demo courses need and nobody has spoken yet; wants espeak-ng

@@ -18,7 +18,10 @@ settings.register_profile("talktiko", deadline=None)
 settings.load_profile("talktiko")
 
 STATES = REPOSITORY / ".local" / "test"
-FAST_RETRIES = {"WEBHOOK_RETRY_SCHEDULE": "1,2,4"}
+ENVIRONMENT = {
+    "WEBHOOK_RETRY_SCHEDULE": "1,2,4",
+    "SIGN_IN_ADDRESS_LIMIT": "100000",  # all tests come from one address
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def local_cloud(states: Path) -> Iterator[LocalCloud]:
     cloud = Cloud(states / "system", free_port())
     cloud.state.mkdir()
     try:
-        yield LocalCloud(cloud, up(cloud, FAST_RETRIES))
+        yield LocalCloud(cloud, up(cloud, ENVIRONMENT))
     finally:
         reset(cloud)
 

@@ -7,6 +7,7 @@ from chalicelib.core.clock import rfc3339
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page, PageQuery, of_list
 from chalicelib.core.tokens import TokenItem
+from chalicelib.core.types import TokenId
 from chalicelib.institutions.service import Member
 
 api = Blueprint(__name__)
@@ -81,7 +82,7 @@ def create_token(call: Call, body: schemas.TokenCreate) -> schemas.TokenCreated:
 
 
 @endpoint(api, "DELETE", "/api/integrations/tokens/{token}", abilities=["tokens:write"], status=204)
-def revoke_token(call: Call, token: str) -> None:
+def revoke_token(call: Call, token: TokenId) -> None:
     """Revoke an API token."""
     service.revoke(call.transaction, call.caller, token)
 

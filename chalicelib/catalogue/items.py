@@ -132,7 +132,11 @@ class MultipleChoiceContent(_Content):
     """One right option among several."""
 
     type: Literal["multiple_choice"]
-    options: tuple[Option, ...] = Field(min_length=2, max_length=8)
+    options: tuple[Option, ...] = Field(
+        min_length=2,
+        max_length=8,
+        examples=[[{"id": "a", "text": "Guten Morgen!"}, {"id": "b", "text": "Gute Nacht!"}]],
+    )
 
     @model_validator(mode="after")
     def _options_differ(self) -> Self:

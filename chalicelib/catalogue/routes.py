@@ -5,6 +5,7 @@ from chalice.app import Blueprint
 from chalicelib.catalogue import schemas, service
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page
+from chalicelib.core.types import CourseId
 from chalicelib.institutions.service import PUBLIC_INSTITUTION
 
 api = Blueprint(__name__)
@@ -24,7 +25,7 @@ def list_public_courses(call: Call, query: schemas.CourseQuery) -> Page[schemas.
 
 @endpoint(api, "GET", "/api/public/courses/{slug}", abilities=None, returns=schemas.PublicCourseDetails,
           cached=PUBLIC)  # fmt: skip
-def get_public_course(call: Call, slug: str) -> schemas.PublicCourseDetails:  # noqa: ARG001 (no token)
+def get_public_course(call: Call, slug: schemas.Slug) -> schemas.PublicCourseDetails:  # noqa: ARG001 (no token)
     """A public course and its lessons, by its slug. No token is needed."""
     return schemas.PublicCourseDetails(**dict(service.public_course_details(slug)))
 
@@ -39,7 +40,7 @@ def list_courses(call: Call, query: schemas.CourseQuery) -> Page[schemas.Course]
 
 @endpoint(api, "GET", "/api/courses/{course}", abilities=["catalogue:read"],
           returns=schemas.CourseDetails, cached=PRIVATE)  # fmt: skip
-def get_course(call: Call, course: str) -> schemas.CourseDetails:
+def get_course(call: Call, course: CourseId) -> schemas.CourseDetails:
     """A course with its lessons, and each lesson's trainings in brief."""
     return service.course_details(call.caller.institution_id, course)
 

@@ -10,32 +10,33 @@ from pydantic import Field, model_validator
 
 from chalicelib.catalogue.items import CefrLevel, Content, Frozen, Item, ItemType, LanguageCode, Skill
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Schema, Time
+from chalicelib.core.types import (
+    Count,
+    CourseId,
+    InstitutionId,
+    ItemId,
+    LessonId,
+    Schema,
+    Time,
+    TrainingId,
+    Version,
+)
 
-_ULID = "[0-9A-HJKMNP-TV-Z]{26}"
-
-CourseId = Annotated[
-    str, Field(max_length=30, pattern=f"^crs_{_ULID}$", examples=["crs_3WPZ8Y4F0V9N6K2E5H7C1D0RQT"])
-]
-LessonId = Annotated[
-    str, Field(max_length=30, pattern=f"^lsn_{_ULID}$", examples=["lsn_5C0M9V3X8R7T2Y6B4N1K0PZQWE"])
-]
-TrainingId = Annotated[
-    str, Field(max_length=30, pattern=f"^trn_{_ULID}$", examples=["trn_2H8D5F1G7J9K3M6N0P4Q8RSTVW"])
-]
-ItemId = Annotated[
-    str, Field(max_length=30, pattern=f"^itm_{_ULID}$", examples=["itm_6A1S4D7F0G3H5J8K2Z9XCVBNMQ"])
-]
-InstitutionId = Annotated[
-    str, Field(max_length=30, pattern=f"^ins_{_ULID}$", examples=["ins_00000000000000000000000000"])
-]
 Slug = Annotated[
     str, Field(min_length=1, max_length=60, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", examples=["german-a1"])
 ]
 Title = Annotated[str, Field(min_length=1, max_length=120, examples=["Greetings and introducing yourself"])]
-LongText = Annotated[str, Field(min_length=1, max_length=2000)]
-Position = Annotated[int, Field(ge=1, le=100, description="Place among its siblings, from 1.")]
-Count = Annotated[int, Field(ge=0)]
+LongText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        examples=[
+            "For people who begin with German: how to greet, to say who you are and to order a coffee."
+        ],
+    ),
+]
+Position = Annotated[int, Field(ge=1, le=100, description="Place among its siblings, from 1.", examples=[1])]
 
 LESSONS_AT_MOST = 100
 TRAININGS_AT_MOST = 30
@@ -79,7 +80,7 @@ class TrainingBrief(Schema):
     """A training as its lesson shows it."""
 
     id: TrainingId
-    title: Title
+    title: Title = Field(examples=["Hello and goodbye"])
     position: Position
     item_count: Count
 
@@ -88,10 +89,13 @@ class LessonOutline(Schema):
     """A lesson within its course: its place, its texts, and its trainings in brief."""
 
     id: LessonId
-    slug: Slug
+    slug: Slug = Field(examples=["greetings"])
     title: Title
     position: Position
-    intro: LongText = Field(description="What to know before the exercises, in the language of instruction.")
+    intro: LongText = Field(
+        description="What to know before the exercises, in the language of instruction.",
+        examples=["Guten Morgen is said until about ten, Guten Tag until six, Guten Abend after that."],
+    )
     can_do: LongText = Field(
         description="What the learner can do afterwards.",
         examples=["I can greet people, say goodbye, give my name and say where I come from."],
@@ -106,7 +110,7 @@ class PublicCourse(Schema):
 
     id: CourseId
     slug: Slug
-    title: Title
+    title: Title = Field(examples=["German A1: First Steps"])
     description: LongText
     language: LanguageCode = Field(description="The language that is taught.")
     taught_in: LanguageCode = Field(description="The language of instruction.", examples=["en"])
@@ -148,7 +152,7 @@ class Lesson(LessonOutline):
 class Training(TrainingBrief):
     """A block of exercises."""
 
-    slug: Slug
+    slug: Slug = Field(examples=["hello-and-goodbye"])
     course_id: CourseId
     lesson_id: LessonId
     language: LanguageCode
@@ -159,19 +163,19 @@ class TrainingItem(Schema):
     """One exercise. Its answer key stays on the server, which grades attempts."""
 
     id: ItemId
-    slug: Slug
+    slug: Slug = Field(examples=["good-morning"])
     course_id: CourseId
     lesson_id: LessonId
     training_id: TrainingId
     position: Position
-    version: int = Field(
-        ge=1, description="Grows by one with every change; name it in an attempt as `item_version`."
+    version: Version = Field(
+        description="Grows by one with every change; name it in an attempt as `item_version`."
     )
     type: ItemType
     skill: Skill
     language: LanguageCode
     cefr_level: CefrLevel
-    points: int = Field(ge=1, le=100, description="XP for a fully right answer.")
+    points: int = Field(ge=1, le=100, description="XP for a fully right answer.", examples=[10])
     content: Content
 
 

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from chalicelib.core.clock import rfc3339
 from chalicelib.core.ids import new_id
-from chalicelib.core.types import Schema
+from chalicelib.core.types import EventId, EventType, InstitutionId, Schema, Time, Version
 
 _catalogue: dict[str, type["EventData"]] = {}
 
@@ -37,22 +37,33 @@ class EventData(Schema):
         _catalogue[type] = cls
 
 
+class Envelope(Schema):
+    """What every event says beside its `data`."""
+
+    id: EventId
+    type: EventType
+    version: Version
+    timestamp: Time
+    institution_id: InstitutionId
+
+
 def catalogue() -> dict[str, type[EventData]]:
     """Every declared event type by name. Complete where `app` is imported."""
     return dict(sorted(_catalogue.items()))
 
 
 def example(data: type[EventData]) -> dict[str, Any]:
-    """A plausible body of this type: each field of `data` shows its first example."""
-    shown = {name: (field.examples or [field.get_default()])[0] for name, field in data.model_fields.items()}
+    """A plausible body of this type: each field shows its first example."""
     return {
-        "id": "evt_01KAXG7Y0000000000000000A1",
+        **_first_examples(Envelope),
         "type": data.event_type,
         "version": data.event_version,
-        "timestamp": "2026-11-25T12:00:00Z",
-        "institution_id": "ins_01KAXG7Y0000000000000000A1",
-        "data": data.model_validate(shown).model_dump(mode="json"),
+        "data": data.model_validate(_first_examples(data)).model_dump(mode="json"),
     }
+
+
+def _first_examples(model: type[Schema]) -> dict[str, Any]:
+    return {name: (field.examples or [field.get_default()])[0] for name, field in model.model_fields.items()}
 
 
 @dataclass(frozen=True)

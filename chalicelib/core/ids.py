@@ -8,8 +8,13 @@ from datetime import datetime
 
 from ulid import ULID
 
-ID_PATTERN = r"^[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}$"
-_ID = re.compile(ID_PATTERN)
+_ULID = "[0-9A-HJKMNP-TV-Z]{26}"
+_ID = re.compile(f"[a-z]{{3}}_{_ULID}")
+
+
+def pattern_of(prefix: str) -> str:
+    """What ids of a kind match, as a JSON schema says it."""
+    return f"^{prefix}_{_ULID}$"
 
 
 def new_id(prefix: str, moment: datetime) -> str:

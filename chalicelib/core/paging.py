@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 
 from chalicelib.core import sealing
 from chalicelib.core.errors import Invalid
-from chalicelib.core.types import Schema
+from chalicelib.core.types import Count, Schema
 
 DEEPEST = 10_000
 _MAC_BYTES = 16
@@ -39,7 +39,10 @@ class PageQuery(Query):
     page: int = Field(1, ge=1, le=1_000_000_000, description="Which page, from 1.")
     per_page: int = Field(15, ge=1, le=100, description="Rows per page.")
     cursor: str | None = Field(
-        None, max_length=1000, description="Comes with `links.next` and `links.prev`; follow those."
+        None,
+        max_length=1000,
+        description="Comes with `links.next` and `links.prev`; follow those.",
+        examples=["kq2VtB7cW0y1sT9dQ4mJ8j5leHBfMDFNODk1NDZGRjdHVE5SWFdYNTFLNVkxRTc"],
     )
 
     def filters(self) -> dict[str, str]:
@@ -62,16 +65,18 @@ class Links(Schema):
 class Meta(Schema):
     """Where in the list this page stands. `total` and `last_page` are null where nothing counts them."""
 
-    current_page: int
-    from_: int | None = Field(serialization_alias="from")
-    last_page: int | None
+    current_page: int = Field(ge=1, le=1_000_000_000)
+    from_: Count | None = Field(serialization_alias="from")
+    last_page: Count | None
     path: str = Field(max_length=2000)
-    per_page: int
-    to: int | None
-    total: int | None
+    per_page: int = Field(ge=1, le=100)
+    to: Count | None
+    total: Count | None
 
 
 class Page(Schema, Generic[T]):
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
+
     data: list[T] = Field(max_length=100)
     links: Links
     meta: Meta

@@ -2,12 +2,16 @@
 
 import json
 from functools import lru_cache
+from typing import Annotated
 
 from chalice.app import Blueprint
+from pydantic import Field
 
 from chalicelib.core.http import JSON, Call, Raw, endpoint
 
 api = Blueprint(__name__)
+
+AssetName = Annotated[str, Field(max_length=64, pattern="^[a-z0-9-]+$", examples=["start-3f9a2c51d0be"])]
 
 # The modules that build the pages are imported where they are used: no other request needs them.
 
@@ -44,7 +48,7 @@ def guide_page(call: Call, page: str) -> Raw:
 
 @endpoint(api, "GET", "/docs/assets/{asset}", abilities=None, returns=Raw, media_type="text/javascript",
           cached="public, max-age=31536000, immutable")  # fmt: skip
-def page_asset(_: Call, asset: str) -> Raw:
+def page_asset(_: Call, asset: AssetName) -> Raw:
     """A file that the pages load. Its name changes with its content."""
     from chalicelib.documentation import assets
 

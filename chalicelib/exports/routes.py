@@ -7,6 +7,7 @@ from chalicelib.core.errors import Conflict
 from chalicelib.core.http import Call, Raw, endpoint
 from chalicelib.core.logs import log
 from chalicelib.core.paging import Page, PageQuery
+from chalicelib.core.types import ExportId
 from chalicelib.exports import models, schemas, service
 from chalicelib.exports.models import JobItem
 from chalicelib.exports.service import Wish
@@ -52,7 +53,7 @@ def create_export(call: Call, body: schemas.ExportCreate) -> schemas.Export:
 
 @endpoint(api, "GET", "/api/integrations/exports/{id}", abilities=["exports:read"],
           returns=schemas.Export)  # fmt: skip
-def get_export(call: Call, id: str) -> schemas.Export:
+def get_export(call: Call, id: ExportId) -> schemas.Export:
     """Check an export's status."""
     return _export(call, models.job_of(call.caller.institution_id, id, call.now))
 
@@ -60,7 +61,7 @@ def get_export(call: Call, id: str) -> schemas.Export:
 @endpoint(api, "GET", "/api/integrations/exports/{id}/download", abilities=["exports:read"],
           query=schemas.DownloadQuery, returns=schemas.DownloadLink, redirects=True,
           refuses=[Conflict])  # fmt: skip
-def download_export(call: Call, query: schemas.DownloadQuery, id: str) -> schemas.DownloadLink | Raw:
+def download_export(call: Call, query: schemas.DownloadQuery, id: ExportId) -> schemas.DownloadLink | Raw:
     """Download a completed export: 302 to a link that works for five minutes, without a token.
 
     With `redirect=false` the link is told as JSON. A new link is made each time, for as long as the

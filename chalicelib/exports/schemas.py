@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chalicelib.core.paging import Query
-from chalicelib.core.types import Body, Id, Schema, Time
+from chalicelib.core.types import Body, Count, CourseId, ExportId, Moment, Percent, Schema, Size, Time
 from chalicelib.exports.kinds import ExportType
 
 Status = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -15,18 +15,18 @@ Delimiter = Literal[",", ";", "\t"]
 class ExportFilters(Body):
     """Which rows. Times are those of recording and apply to `activity`."""
 
-    from_: AwareDatetime | None = Field(
+    from_: Moment | None = Field(
         None,
         alias="from",
         description="Recorded at this time or later; 30 days before `to` by default.",
         examples=["2026-11-01T00:00:00Z"],
     )
-    to: AwareDatetime | None = Field(
+    to: Moment | None = Field(
         None,
         description="Recorded before this time, at most 366 days after `from`; now by default.",
         examples=["2026-11-25T00:00:00Z"],
     )
-    course_id: Id | None = Field(None, description="Rows of this course only.")
+    course_id: CourseId | None = Field(None, description="Rows of this course only.")
 
 
 class ExportFormat(Body):
@@ -37,6 +37,8 @@ class ExportFormat(Body):
 
 
 class ExportCreate(Body):
+    """What to export, and how to write it."""
+
     type: ExportType = Field(
         description="`activity`: every answer, in the order of recording. `learner_progress`: a row per "
         "learner and course."
@@ -48,12 +50,14 @@ class ExportCreate(Body):
 class AppliedFilters(Schema):
     """The filters with their defaults filled in; null where nothing is left out."""
 
-    from_: Time | None = Field(serialization_alias="from")
-    to: Time | None
-    course_id: Id | None
+    from_: Time | None = Field(serialization_alias="from", examples=["2026-11-01T00:00:00Z"])
+    to: Time | None = Field(examples=["2026-11-25T00:00:00Z"])
+    course_id: CourseId | None = Field(examples=[None])
 
 
 class AppliedFormat(Schema):
+    """How the file is written."""
+
     delimiter: Delimiter
     bom: bool
 
@@ -61,32 +65,40 @@ class AppliedFormat(Schema):
 class Export(Schema):
     """An export job, and its file once it is completed."""
 
-    id: Id = Field(examples=["exp_01KAXG7Y0000000000000000A1"])
+    id: ExportId
     type: ExportType
-    status: Status
+    status: Status = Field(examples=["completed"])
     filters: AppliedFilters
     format: AppliedFormat
-    rows: int = Field(ge=0, description="Rows written so far, without the header.")
-    progress_percent: int = Field(ge=0, le=100)
+    rows: Count = Field(description="Rows written so far, without the header.", examples=[1250])
+    progress_percent: Percent = Field(examples=[100])
     cut_off_at: Time | None = Field(
         description="All that was recorded before this time is in the file, as far as the filters ask for "
-        "it; what was recorded later may be missing."
+        "it; what was recorded later may be missing.",
+        examples=["2026-11-25T11:58:00Z"],
     )
-    size_bytes: int | None
-    sha256: str | None = Field(max_length=64, description="Checksum of the file.")
+    size_bytes: Size | None
+    sha256: str | None = Field(
+        max_length=64,
+        description="Checksum of the file.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
     download_url: str | None = Field(
         max_length=2000,
         description="Download from here with your token; null until the export is completed, and after "
         "`expires_at`.",
         examples=[
-            "https://api.talktiko.com/api/integrations/exports/exp_01KAXG7Y0000000000000000A1/download"
+            "https://api.talktiko.com/api/integrations/exports/exp_01M89546FF7GTNRXWX51K5Y1E7/download"
         ],
     )
-    error: str | None = Field(max_length=300, description="Why it failed.")
+    error: str | None = Field(max_length=300, description="Why it failed.", examples=[None])
     created_at: Time
-    started_at: Time | None
-    finished_at: Time | None
-    expires_at: Time | None = Field(description="The file is removed then, seven days after it was made.")
+    started_at: Time | None = Field(examples=["2026-11-25T12:00:01Z"])
+    finished_at: Time | None = Field(examples=["2026-11-25T12:00:03Z"])
+    expires_at: Time | None = Field(
+        description="The file is removed then, seven days after it was made.",
+        examples=["2026-12-02T12:00:03Z"],
+    )
 
 
 class DownloadQuery(Query):
@@ -98,5 +110,8 @@ class DownloadQuery(Query):
 class DownloadLink(Schema):
     """Where the file is for the next five minutes. No token is needed there: keep the link to yourself."""
 
-    url: str
-    expires_at: Time
+    url: str = Field(
+        max_length=4000,
+        examples=["https://exports.example.com/exp_01M89546FF7GTNRXWX51K5Y1E7.csv?X-Amz-Expires=300"],
+    )
+    expires_at: Time = Field(examples=["2026-11-25T12:05:00Z"])

@@ -8,7 +8,7 @@ from typing import get_args
 from chalicelib.core import queues
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, DomainError, Invalid, NotFound
-from chalicelib.core.ids import is_id, new_id
+from chalicelib.core.ids import new_id
 from chalicelib.core.logs import log
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
@@ -58,8 +58,6 @@ def request(
     is not looked up: what was learned in one that has been withdrawn can be exported still.
     """
     from_at, to_at = checked_span(wish, now)
-    if wish.course_id is not None and not is_id(wish.course_id, "crs"):
-        raise Invalid({"filters.course_id": ["is not the id of a course"]})
     job = JobItem(
         caller.institution_id,
         new_id("exp", now),

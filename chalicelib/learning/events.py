@@ -5,38 +5,47 @@ from typing import Annotated
 from pydantic import Field
 
 from chalicelib.core.events import EventData
-from chalicelib.core.types import Id, Time
-
-Count = Annotated[int, Field(ge=0, examples=[3])]
-Percent = Annotated[int, Field(ge=0, le=100, examples=[37])]
+from chalicelib.core.types import (
+    AttemptId,
+    Count,
+    CourseId,
+    ItemId,
+    LessonId,
+    MemberId,
+    Milliseconds,
+    Percent,
+    Time,
+    TrainingId,
+    Version,
+)
 
 
 class ExerciseAnswered(EventData, type="exercise.answered"):
     """A learner's answer was graded and recorded."""
 
-    attempt_id: Id
-    learner_id: Id
-    course_id: Id
-    lesson_id: Id
-    training_id: Id
-    item_id: Id
-    item_version: Annotated[int, Field(ge=1, examples=[1])]
-    item_type: Annotated[str, Field(examples=["cloze"])]
-    skill: Annotated[str, Field(examples=["grammar"])]
-    cefr_level: Annotated[str, Field(examples=["A1"])]
-    result: Annotated[str, Field(examples=["partial"])]
+    attempt_id: AttemptId
+    learner_id: MemberId
+    course_id: CourseId
+    lesson_id: LessonId
+    training_id: TrainingId
+    item_id: ItemId
+    item_version: Version
+    item_type: Annotated[str, Field(max_length=40, examples=["cloze"])]
+    skill: Annotated[str, Field(max_length=40, examples=["grammar"])]
+    cefr_level: Annotated[str, Field(max_length=2, examples=["A1"])]
+    result: Annotated[str, Field(max_length=40, examples=["partial"])]
     score: Annotated[float, Field(ge=0, le=1, examples=[0.5])]
-    xp: Annotated[int, Field(ge=0, description="XP that this answer added", examples=[5])]
-    duration_ms: Annotated[int, Field(ge=0, examples=[4200])]
+    xp: Annotated[Count, Field(description="XP that this answer added", examples=[5])]
+    duration_ms: Annotated[Milliseconds, Field(examples=[4200])]
     occurred_at: Time
 
 
 class ProgressUpdated(EventData, type="progress.updated"):
     """An item was passed for the first time, so that lesson and course progress grew."""
 
-    learner_id: Id
-    course_id: Id
-    lesson_id: Id
+    learner_id: MemberId
+    course_id: CourseId
+    lesson_id: LessonId
     lesson_items_passed: Count
     lesson_percent: Percent
     course_items_passed: Count
@@ -46,15 +55,15 @@ class ProgressUpdated(EventData, type="progress.updated"):
 class LessonCompleted(EventData, type="lesson.completed"):
     """The last item of a lesson was passed. Told once, whatever the learner answers later."""
 
-    learner_id: Id
-    course_id: Id
-    lesson_id: Id
+    learner_id: MemberId
+    course_id: CourseId
+    lesson_id: LessonId
     completed_at: Time
 
 
 class CourseCompleted(EventData, type="course.completed"):
     """The last lesson of a course was completed. Told once."""
 
-    learner_id: Id
-    course_id: Id
+    learner_id: MemberId
+    course_id: CourseId
     completed_at: Time

@@ -4,6 +4,7 @@ from chalice.app import Blueprint
 
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page, of_list
+from chalicelib.core.types import CourseId, ItemId
 from chalicelib.learning import schemas, service
 from chalicelib.learning.models import AttemptItem
 from chalicelib.learning.service import LessonState, Submission
@@ -14,7 +15,7 @@ api = Blueprint(__name__)
 @endpoint(api, "POST", "/api/trainingItems/{item}/attempts", abilities=["progress:write"],
           body=schemas.AttemptCreate, returns=schemas.AttemptRecorded, status=201,
           idempotent=True)  # fmt: skip
-def record_attempt(call: Call, body: schemas.AttemptCreate, item: str) -> schemas.AttemptRecorded:
+def record_attempt(call: Call, body: schemas.AttemptCreate, item: ItemId) -> schemas.AttemptRecorded:
     """Grade and record a learner's answer. The answer tells what was right and what it changed."""
     learner = service.learner_for(call.caller, body.learner_id)
     attempt = service.record(
@@ -31,7 +32,7 @@ def record_attempt(call: Call, body: schemas.AttemptCreate, item: str) -> schema
 @endpoint(api, "GET", "/api/courses/{course}/lesson-progress", abilities=["progress:read"],
           query=schemas.LessonProgressQuery, returns=Page[schemas.LessonProgress])  # fmt: skip
 def lesson_progress(
-    call: Call, query: schemas.LessonProgressQuery, course: str
+    call: Call, query: schemas.LessonProgressQuery, course: CourseId
 ) -> Page[schemas.LessonProgress]:
     """Per-lesson progress for a course, of the caller or of a member."""
     learner = service.learner_for(call.caller, query.learner_id)

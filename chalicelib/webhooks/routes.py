@@ -10,6 +10,7 @@ from chalicelib.core.clock import shown
 from chalicelib.core.errors import Invalid
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page, PageQuery, of_list
+from chalicelib.core.types import DeliveryId, WebhookId
 from chalicelib.webhooks import delivering, models, schemas, service
 from chalicelib.webhooks.models import DeliveryItem, WebhookItem
 
@@ -46,10 +47,10 @@ def create_webhook(call: Call, body: schemas.WebhookCreate) -> schemas.WebhookCr
 
 
 @endpoint(api, "GET", "/api/integrations/webhooks/event-types", abilities=["webhooks:read"],
-          returns=schemas.EventTypes)  # fmt: skip
-def list_event_types(call: Call) -> schemas.EventTypes:  # noqa: ARG001 (every view takes the call)
+          returns=schemas.EventTypeList)  # fmt: skip
+def list_event_types(call: Call) -> schemas.EventTypeList:  # noqa: ARG001 (every view takes the call)
     """List the event types that a webhook can subscribe to, each with schema and example."""
-    return schemas.EventTypes(
+    return schemas.EventTypeList(
         event_types=[
             schemas.EventTypeInfo(
                 type=name,
@@ -65,14 +66,14 @@ def list_event_types(call: Call) -> schemas.EventTypes:  # noqa: ARG001 (every v
 
 @endpoint(api, "GET", "/api/integrations/webhooks/{id}", abilities=["webhooks:read"],
           returns=schemas.Webhook)  # fmt: skip
-def get_webhook(call: Call, id: str) -> schemas.Webhook:
+def get_webhook(call: Call, id: WebhookId) -> schemas.Webhook:
     """Get one webhook."""
     return _webhook(models.webhook_of(call.caller.institution_id, id))
 
 
 @endpoint(api, "PUT", "/api/integrations/webhooks/{id}", abilities=["webhooks:write"],
           body=schemas.WebhookUpdate, returns=schemas.Webhook)  # fmt: skip
-def update_webhook(call: Call, body: schemas.WebhookUpdate, id: str) -> schemas.Webhook:
+def update_webhook(call: Call, body: schemas.WebhookUpdate, id: WebhookId) -> schemas.Webhook:
     """Update a webhook's URL, events, description or headers. What is left out stays."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
     return _webhook(
@@ -81,14 +82,14 @@ def update_webhook(call: Call, body: schemas.WebhookUpdate, id: str) -> schemas.
 
 
 @endpoint(api, "DELETE", "/api/integrations/webhooks/{id}", abilities=["webhooks:write"], status=204)
-def delete_webhook(call: Call, id: str) -> None:
+def delete_webhook(call: Call, id: WebhookId) -> None:
     """Delete a webhook. Its deliveries that are still waiting are cancelled."""
     service.delete(call.transaction, call.caller.institution_id, id)
 
 
 @endpoint(api, "POST", "/api/integrations/webhooks/{id}/test", abilities=["webhooks:write"],
           returns=schemas.PingResult)  # fmt: skip
-def test_webhook(call: Call, id: str) -> schemas.PingResult:
+def test_webhook(call: Call, id: WebhookId) -> schemas.PingResult:
     """Send a test ping and tell what came back. At most ten a minute; it is not retried."""
     delivery, outcome = delivering.ping(call.caller.institution_id, id, call.request_id, call.now)
     code = outcome.status_code
@@ -106,7 +107,7 @@ def test_webhook(call: Call, id: str) -> schemas.PingResult:
 
 @endpoint(api, "GET", "/api/integrations/webhooks/{id}/deliveries", abilities=["webhooks:read"],
           query=schemas.DeliveryQuery, returns=Page[schemas.Delivery])  # fmt: skip
-def list_deliveries(call: Call, query: schemas.DeliveryQuery, id: str) -> Page[schemas.Delivery]:
+def list_deliveries(call: Call, query: schemas.DeliveryQuery, id: WebhookId) -> Page[schemas.Delivery]:
     """View delivery history and status, newest first, for 90 days. Nothing counts them: no total."""
     hook = models.webhook_of(call.caller.institution_id, id)
     between = _between(query)
@@ -128,7 +129,7 @@ def list_deliveries(call: Call, query: schemas.DeliveryQuery, id: str) -> Page[s
 
 @endpoint(api, "GET", "/api/integrations/webhooks/{id}/deliveries/{delivery}",
           abilities=["webhooks:read"], returns=schemas.DeliveryDetail)  # fmt: skip
-def get_delivery(call: Call, id: str, delivery: str) -> schemas.DeliveryDetail:
+def get_delivery(call: Call, id: WebhookId, delivery: DeliveryId) -> schemas.DeliveryDetail:
     """Get one delivery with every attempt."""
     hook = models.webhook_of(call.caller.institution_id, id)
     item = models.delivery_of(hook.sk, delivery, call.now)

@@ -2,10 +2,24 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Body, EventType, Id, Schema, Time
+from chalicelib.core.types import (
+    Body,
+    Count,
+    DeliveryId,
+    EventId,
+    EventType,
+    HttpStatus,
+    Milliseconds,
+    Moment,
+    Schema,
+    Size,
+    Time,
+    Version,
+    WebhookId,
+)
 
 Url = Annotated[
     str,
@@ -26,8 +40,9 @@ Subscription = Annotated[
     ),
 ]
 Description = Annotated[str, Field(max_length=200, examples=["Progress into the school's LMS"])]
+HeaderName = Annotated[str, Field(max_length=64, examples=["Authorization"])]
 CustomHeaders = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=2000)]],
+    dict[HeaderName, Annotated[str, Field(max_length=2000)]],
     Field(
         max_length=10,
         description="Sent with every attempt. Values are stored sealed and never shown again.",
@@ -38,11 +53,22 @@ DeliveryStatus = Literal[
     "pending", "delivering", "delivered", "retrying", "parked", "failed", "skipped", "cancelled"
 ]
 FailureReason = Literal["exhausted", "gone", "blocked", "internal", "expired"]
+Excerpt = Annotated[
+    str, Field(max_length=20_000, description="At most 4 KiB of the answer.", examples=["ok"])
+]
+ErrorClass = Annotated[
+    str | None, Field(max_length=30, description="Why it failed, for a program.", examples=[None])
+]
+Fault = Annotated[str | None, Field(max_length=600, description="Why it failed, in words.", examples=[None])]
 
 
 class WebhookCreate(Body):
+    """Where events are sent, and which."""
+
     url: Url
-    events: list[Subscription] = Field(min_length=1, max_length=50, examples=[["lesson.completed"]])
+    events: list[Subscription] = Field(
+        min_length=1, max_length=50, examples=[["exercise.answered", "lesson.*"]]
+    )
     description: Description | None = None
     headers: CustomHeaders | None = None
 
@@ -51,96 +77,116 @@ class WebhookUpdate(Body):
     """What is left out stays as it is; null clears a description or the headers."""
 
     url: Url | None = None
-    events: list[Subscription] | None = Field(None, min_length=1, max_length=50)
+    events: list[Subscription] | None = Field(
+        None, min_length=1, max_length=50, examples=[["lesson.completed"]]
+    )
     description: Description | None = None
     headers: CustomHeaders | None = None
 
 
 class Webhook(Schema):
-    id: Id
+    """Where events are sent, and whether they are."""
+
+    id: WebhookId
     url: Url
-    events: list[str] = Field(max_length=50)
-    description: str | None = Field(max_length=200)
-    header_names: list[str] = Field(max_length=10, description="Names of the custom headers.")
+    events: list[Subscription] = Field(max_length=50, examples=[["exercise.answered", "lesson.*"]])
+    description: Description | None
+    header_names: list[HeaderName] = Field(max_length=10, description="Names of the custom headers.")
     status: Literal["enabled", "disabled"]
-    disabled_reason: str | None = Field(max_length=40)
-    disabled_at: Time | None
-    secret_hint: str = Field(max_length=12, description="The last characters of the secret.")
+    disabled_reason: str | None = Field(max_length=40, examples=[None])
+    disabled_at: Time | None = Field(examples=[None])
+    secret_hint: str = Field(
+        max_length=12, description="The last characters of the secret.", examples=["Hh8="]
+    )
     created_at: Time
     updated_at: Time
 
 
 class WebhookCreated(Webhook):
-    secret: str = Field(max_length=100, description="Shown this once; verify signatures with it.")
+    """The one answer that shows the secret."""
+
+    secret: str = Field(
+        max_length=100,
+        description="Shown this once; verify signatures with it.",
+        examples=["whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="],
+    )
 
 
 class PingResult(Schema):
     """What the endpoint made of the test ping. A ping that fails is answered with 200 too."""
 
     success: bool
-    delivery_id: Id
-    event_id: Id
-    status_code: int | None
-    duration_ms: int
-    error_class: str | None = Field(max_length=30)
-    error: str | None = Field(max_length=600)
-    response_body: str | None = Field(max_length=20_000, description="At most 4 KiB of the answer.")
+    delivery_id: DeliveryId
+    event_id: EventId
+    status_code: HttpStatus | None
+    duration_ms: Milliseconds
+    error_class: ErrorClass
+    error: Fault
+    response_body: Excerpt | None
 
 
 class DeliveryQuery(PageQuery):
-    status: DeliveryStatus | None = None
+    """Narrows a list of deliveries."""
+
+    status: DeliveryStatus | None = Field(None, description="Deliveries in this state.")
     event: EventType | None = Field(None, description="Deliveries of this event type.")
-    from_: AwareDatetime | None = Field(None, alias="from", description="Created at this time or later.")
-    to: AwareDatetime | None = Field(None, description="Created before this time.")
+    from_: Moment | None = Field(None, alias="from", description="Created at this time or later.")
+    to: Moment | None = Field(None, description="Created before this time.")
 
 
 class Delivery(Schema):
     """One event to one webhook."""
 
-    id: Id
-    webhook_id: Id
-    event_id: Id
+    id: DeliveryId
+    webhook_id: WebhookId
+    event_id: EventId
     event_type: EventType
-    status: DeliveryStatus
-    failure_reason: FailureReason | None
+    status: DeliveryStatus = Field(examples=["delivered"])
+    failure_reason: FailureReason | None = Field(examples=[None])
     trigger: Literal["event", "test"]
-    attempts_made: int
-    last_status_code: int | None
-    next_attempt_at: Time | None
+    attempts_made: Count = Field(examples=[1])
+    last_status_code: HttpStatus | None
+    next_attempt_at: Time | None = Field(examples=[None])
     created_at: Time
-    finished_at: Time | None
+    finished_at: Time | None = Field(examples=["2026-11-25T12:00:01Z"])
 
 
 class Durations(Schema):
     """Whole milliseconds; null for what was not reached."""
 
-    total: int
-    dns: int | None
-    connect: int | None
-    tls: int | None
-    first_byte: int | None
+    total: Milliseconds
+    dns: Milliseconds | None = Field(examples=[12])
+    connect: Milliseconds | None = Field(examples=[31])
+    tls: Milliseconds | None = Field(examples=[44])
+    first_byte: Milliseconds | None = Field(examples=[176])
 
 
 class Attempt(Schema):
     """One request that was sent, and what came back."""
 
-    attempt: int
+    attempt: Count = Field(description="Which one, from 1.", examples=[1])
     sent_at: Time
     outcome: Literal["delivered", "failed"]
-    status_code: int | None
-    error_class: str | None = Field(max_length=30)
-    error: str | None = Field(max_length=600)
-    host: str = Field(max_length=300)
+    status_code: HttpStatus | None
+    error_class: ErrorClass
+    error: Fault
+    host: str = Field(max_length=300, examples=["hooks.example.org"])
     duration_ms: Durations
-    request_bytes: int
-    response_bytes: int
-    response_body: str | None = Field(max_length=20_000, description="At most 4 KiB of the answer.")
-    body_sha256: str = Field(max_length=64)
-    resumed: bool = Field(description="An earlier run of this attempt broke off and may have been sent too.")
-    next_attempt_at: Time | None
+    request_bytes: Size = Field(examples=[412])
+    response_bytes: Size = Field(examples=[2])
+    response_body: Excerpt | None
+    body_sha256: str = Field(
+        max_length=64, examples=["11d1090137b314a3a48d4e14999b822110633959fcb000a9a2b0ed3fe8c8f82f"]
+    )
+    resumed: bool = Field(
+        description="An earlier run of this attempt broke off and may have been sent too.", examples=[False]
+    )
+    next_attempt_at: Time | None = Field(examples=[None])
 
 
 class DeliveryDetail(Delivery):
+    """One event to one webhook, with every attempt."""
+
     attempts: list[Attempt] = Field(max_length=11)
 
 
@@ -148,11 +194,21 @@ class EventTypeInfo(Schema):
     """An event type that a webhook can subscribe to."""
 
     type: EventType
-    version: int
-    description: str = Field(max_length=500)
-    data_schema: dict[str, Any] = Field(description="JSON Schema of the event's `data`.")
-    example: dict[str, Any]
+    version: Version
+    description: str = Field(
+        max_length=500,
+        examples=["The last item of a lesson was passed. Told once, whatever the learner answers later."],
+    )
+    data_schema: dict[str, Any] = Field(
+        description="JSON Schema of the event's `data`.",
+        examples=[{"type": "object", "required": ["learner_id", "course_id", "lesson_id", "completed_at"]}],
+    )
+    example: dict[str, Any] = Field(
+        description="A whole event of this type.", examples=[{"type": "lesson.completed", "version": 1}]
+    )
 
 
-class EventTypes(Schema):
+class EventTypeList(Schema):
+    """All that can happen."""
+
     event_types: list[EventTypeInfo] = Field(max_length=100)

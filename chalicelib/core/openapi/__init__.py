@@ -42,6 +42,7 @@ def document(base_url: str, endpoints: Sequence[Endpoint] | None = None) -> dict
             "version": VERSION,
             "summary": "The B2B REST API of the Talktiko language-learning platform",
             "description": introduction(base_url),
+            "contact": {"name": "Talktiko API", "url": f"{base_url}/docs"},
         },
         "servers": [{"url": base_url}],
         "security": [{"bearer": []}],

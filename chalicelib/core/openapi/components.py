@@ -30,7 +30,15 @@ PARAMETERS: Json = {
         "the first answer comes back and nothing happens twice.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
         "example": "5f0c1d2e-8f3b-4c39-9d3e-0b7a2f6c1e55",
-    }
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The `ETag` of the answer that you have: 304 if it still holds.",
+        "schema": {"type": "string"},
+        "example": '"2f5b8a61c7d04e93b1c6f07a9e48d532"',
+    },
 }
 
 
@@ -89,7 +97,13 @@ def _text(most: int, told: str) -> Json:
 _STANDARD: dict[str, Json] = {
     "type": _text(100, "Which kind of problem; the page at this address explains it."),
     "title": _text(100, "The kind in words."),
-    "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
+    "status": {
+        "type": "integer",
+        "format": "int32",
+        "minimum": 400,
+        "maximum": 599,
+        "description": "The HTTP status.",
+    },
     "detail": _text(4000, "What went wrong this time."),
     "instance": _text(4000, "The path that was called."),
     "request_id": _text(100, "Tell support this."),
@@ -103,7 +117,12 @@ _ABILITY: Json = {
 _ERRORS: Json = {
     "type": "object",
     "description": "What is wrong, by field; a field inside another is told with dots.",
-    "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": "string", "maxLength": 1000}},
+    "additionalProperties": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 100,
+        "items": _text(1000, "What is wrong with it."),
+    },
 }
 PROBLEMS: Json = {
     "Problem": {
@@ -125,7 +144,7 @@ def _header(told: str, schema: Json, *, required: bool = False) -> Json:
     return {"description": told, "required": required, "schema": schema}
 
 
-_COUNT: Json = {"type": "integer", "minimum": 0, "maximum": 10**10}
+_COUNT: Json = {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**10}
 _WORDS: Json = {"type": "string", "maxLength": 4000}
 HEADERS: Json = {
     "X-Request-Id": _header("The id of this request; it is in our logs.", _WORDS, required=True),

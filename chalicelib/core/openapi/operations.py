@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 from chalicelib.core.errors import (
     Conflict,
@@ -21,7 +21,7 @@ from chalicelib.core.openapi import groups
 from chalicelib.core.openapi.components import ALWAYS, headers
 from chalicelib.core.openapi.examples import Schema
 from chalicelib.core.openapi.refusals import REFUSALS
-from chalicelib.core.openapi.schemas import Schemas, answer
+from chalicelib.core.openapi.schemas import Schemas, answer, plain_schema
 from chalicelib.core.openapi.telling import told
 from chalicelib.core.paging import Page
 
@@ -39,8 +39,8 @@ def operation(declared: Endpoint, siblings: Sequence[Endpoint], schemas: Schemas
     }
     if declared.abilities is None:
         made["security"] = []
-    else:
-        made["x-abilities"] = list(declared.abilities)
+    elif declared.abilities:  # roles of a bearer token, since OpenAPI 3.1
+        made["security"] = [{"bearer": list(declared.abilities)}]
     parameters = _parameters(declared, schemas)
     if parameters:
         made["parameters"] = parameters
@@ -72,11 +72,13 @@ def _access(declared: Endpoint) -> str:
 
 
 def _parameters(declared: Endpoint, schemas: Schemas) -> list[Json]:
-    found = [_path_parameter(declared.path, name) for name in _names(declared.path)]
+    found = [_path_parameter(declared, name) for name in _names(declared.path)]
     if declared.query is not None:
         found += [_query_parameter(*field) for field in schemas.parameters(declared.query)]
     if declared.idempotent:
         found.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    if declared.cached is not None:
+        found.append({"$ref": "#/components/parameters/IfNoneMatch"})
     return found
 
 
@@ -84,15 +86,20 @@ def _names(path: str) -> list[str]:
     return re.findall(r"\{(\w+)\}", path)
 
 
-def _path_parameter(path: str, name: str) -> Json:
-    """No `example`: schemathesis takes one for a record that exists, and reports the 404 it gets."""
+def _path_parameter(declared: Endpoint, name: str) -> Json:
+    """What the view says of it, such as `id: WebhookId`; else what routing accepts."""
+    schema = plain_schema(get_type_hints(declared.view, include_extras=True).get(name, str))
+    told_schema = {key: value for key, value in schema.items() if key != "description"}
     return {
         "name": name,
         "in": "path",
         "required": True,
-        "description": _path_parameter_told(path, name),
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "minLength": 1, "maxLength": 64},
+        "description": schema.get("description") or _path_parameter_told(declared.path, name),
+        "schema": told_schema if "maxLength" in schema else _ANY_NAME,
     }
+
+
+_ANY_NAME: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "minLength": 1, "maxLength": 64}
 
 
 def _path_parameter_told(path: str, name: str) -> str:
@@ -143,6 +150,10 @@ _DONE = {
 }
 
 
+_TEXT: Json = {"type": "string", "maxLength": 6_000_000}
+"""What fits through a Lambda function."""
+
+
 def _success(declared: Endpoint, schemas: Schemas, base_url: str) -> Json:
     named = [
         *ALWAYS,
@@ -152,12 +163,12 @@ def _success(declared: Endpoint, schemas: Schemas, base_url: str) -> Json:
     made: Json = {"description": _DONE.get(declared.status, "Done."), "headers": headers(named)}
     model = answer(declared)
     if model is not None:
-        url = base_url + declared.path
+        url = base_url + _example_path(declared)
         content = _page(model, schemas, url) if issubclass(model, Page) else _wrapped(schemas, model)
         made["content"] = {JSON: content}
     elif declared.returns is Raw:
-        kind = "object" if declared.media_type == JSON else "string"
-        made["content"] = {declared.media_type.partition(";")[0]: {"schema": {"type": kind}}}
+        kind = {"type": "object"} if declared.media_type == JSON else _TEXT
+        made["content"] = {declared.media_type.partition(";")[0]: {"schema": kind}}
     return made
 
 
@@ -187,6 +198,15 @@ def _page(model: type[Any], schemas: Schemas, url: str) -> Json:
             "meta": {**place, "to": len(rows["example"]), "total": len(rows["example"])},
         }
     return made
+
+
+def _example_path(declared: Endpoint) -> str:
+    """The path with an example in the place of each parameter that has one."""
+    examples = {
+        name: (_path_parameter(declared, name)["schema"].get("examples") or [f"{{{name}}}"])[0]
+        for name in _names(declared.path)
+    }
+    return declared.path.format(**examples)
 
 
 def _links(declared: Endpoint, siblings: Sequence[Endpoint]) -> Json:

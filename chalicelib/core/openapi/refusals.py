@@ -57,7 +57,8 @@ def _unexpected(meaning: str, advice: str) -> Refusal:
 REFUSALS = (
     _of(
         Malformed("The body is not valid JSON."),
-        "The request cannot be read: broken JSON, a field that stands there twice, or a broken header.",
+        "The request cannot be read: broken JSON, a field that stands there twice, a NUL character, or a "
+        "broken header.",
         "Repair what builds the request. Sending the same again will not help.",
     ),
     _of(

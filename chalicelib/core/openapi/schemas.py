@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import IntSchema
 
 from chalicelib.core.events import EventData
 from chalicelib.core.http import Endpoint
@@ -18,11 +19,11 @@ class Schemas:
     def __init__(self, declared: Sequence[Endpoint], event_types: Sequence[type[EventData]]) -> None:
         wanted = [*_wanted(declared), *((event, _SHOWN) for event in event_types)]
         made, definitions = models_json_schema(
-            list(dict.fromkeys(wanted)), schema_generator=_Untitled, ref_template=f"{REF}{{model}}"
+            list(dict.fromkeys(wanted)), schema_generator=_Plain, ref_template=f"{REF}{{model}}"
         )
         found = definitions.get("$defs", {})
         names = _plain_names(sorted(found))
-        self._all = {plain: _renamed(found[name], names) for name, plain in names.items()}
+        self._all = {plain: _renamed(_untitled(found[name]), names) for name, plain in names.items()}
         self._references: dict[tuple[Any, JsonSchemaMode], Schema] = {
             key: _renamed(value, names) for key, value in made.items()
         }
@@ -64,11 +65,21 @@ _READ: JsonSchemaMode = "validation"
 _SHOWN: JsonSchemaMode = "serialization"
 
 
-class _Untitled(GenerateJsonSchema):
-    """Without a title per field, which would only repeat the field's name."""
+class _Plain(GenerateJsonSchema):
+    """Without a title per field, which would only repeat the field's name; integers with their width."""
 
     def field_title_should_be_set(self, schema: Any) -> Literal[False]:  # noqa: ARG002
         return False
+
+    def int_schema(self, schema: IntSchema) -> JsonSchemaValue:
+        made = super().int_schema(schema)
+        fits = max(abs(made.get("minimum", 0)), abs(made.get("maximum", 2**63 - 1))) < 2**31
+        return {**made, "format": "int32" if fits else "int64"}
+
+
+def plain_schema(of: Any) -> Schema:
+    """The schema of a type by itself."""
+    return TypeAdapter(of).json_schema(schema_generator=_Plain)
 
 
 def answer(declared: Endpoint) -> type[BaseModel] | None:
@@ -99,6 +110,11 @@ def _plain_names(made: Iterable[str]) -> dict[str, str]:
 
 _MODULE = re.compile(r"chalicelib__(?P<slice>[a-z_]+?)__(?:[a-z_]+__)*")
 _PAGE = re.compile(r"^Page_(\w+)_(?=$|-)")
+
+
+def _untitled(schema: Schema) -> Schema:
+    """Its name among the components tells as much."""
+    return {key: value for key, value in schema.items() if key != "title"}
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

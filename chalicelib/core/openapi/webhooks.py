@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from chalicelib.core.events import EventData
+from chalicelib.core.events import Envelope, EventData
 from chalicelib.core.http import JSON
-from chalicelib.core.ids import ID_PATTERN
-from chalicelib.core.openapi.examples import ID, TIME
 from chalicelib.core.openapi.groups import WEBHOOKS
-from chalicelib.core.openapi.schemas import Schemas
+from chalicelib.core.openapi.schemas import Schemas, plain_schema
 from chalicelib.core.openapi.telling import told
 
 _HEADERS = {
@@ -24,7 +22,7 @@ _HEADERS = {
 def webhook(event: type[EventData], schemas: Schemas) -> dict[str, Any]:
     """The request that tells one event. `security` is empty: what protects it are the signatures."""
     summary, description = told(event)
-    schema = _envelope(event, schemas)
+    schema = _enveloped(event, schemas)
     return {
         "operationId": "on_" + event.event_type.replace(".", "_"),
         "tags": [WEBHOOKS],
@@ -40,14 +38,12 @@ def webhook(event: type[EventData], schemas: Schemas) -> dict[str, Any]:
     }
 
 
-def _envelope(event: type[EventData], schemas: Schemas) -> dict[str, Any]:
+def _enveloped(event: type[EventData], schemas: Schemas) -> dict[str, Any]:
     """What `core.events.new_event` freezes."""
     members = {
-        "id": {"type": "string", "pattern": ID_PATTERN, "examples": [f"evt{ID[3:]}"]},
+        **plain_schema(Envelope)["properties"],
         "type": {"type": "string", "const": event.event_type},
-        "version": {"type": "integer", "const": event.event_version},
-        "timestamp": {"type": "string", "format": "date-time", "maxLength": 30, "examples": [TIME]},
-        "institution_id": {"type": "string", "pattern": ID_PATTERN, "examples": [f"ins{ID[3:]}"]},
+        "version": {"const": event.event_version},
         "data": schemas.shown(event),
     }
     return {"type": "object", "required": [*members], "properties": members}
