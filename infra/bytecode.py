@@ -7,6 +7,7 @@ anew where that does not fit.
 
 import compileall
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distribution
 from importlib.util import cache_from_source
@@ -22,7 +23,8 @@ def add(build: Path) -> None:
     """Add it to a copy of the project; that of the requirements only when they have changed."""
     compileall.compile_dir(build / "chalicelib", quiet=2, invalidation_mode=_BY_HASH)
     requirements, done = (build / "requirements.txt").read_text(), build / "bytecode.txt"
-    if done.exists() and done.read_text() == requirements:
+    of = f"{sys.version}\n{requirements}"
+    if done.exists() and done.read_text() == of:
         return
     vendor = build / "vendor"
     shutil.rmtree(vendor, ignore_errors=True)
@@ -33,7 +35,7 @@ def add(build: Path) -> None:
                 target = vendor / cache_from_source(str(file))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 compile(str(file.locate()), str(target), dfile=str(file), quiet=1, invalidation_mode=_BY_HASH)
-    done.write_text(requirements)
+    done.write_text(of)
 
 
 def _with_theirs(wanted: Iterable[Requirement]) -> Iterator[Distribution]:
