@@ -11,6 +11,7 @@ from chalicelib.core.http import JSON, Call, Raw, endpoint
 
 api = Blueprint(__name__)
 
+PageName = Annotated[str, Field(pattern=r"^[a-z-]{1,64}$", max_length=64, examples=["authentication"])]
 AssetName = Annotated[str, Field(max_length=64, pattern="^[a-z0-9-]+$", examples=["start-3f9a2c51d0be"])]
 
 # The modules that build the pages are imported where they are used: no other request needs them.
@@ -38,7 +39,7 @@ def reference_page(call: Call) -> Raw:
 
 
 @endpoint(api, "GET", "/docs/{page}", abilities=None, returns=Raw, media_type="text/html", cached="no-cache")
-def guide_page(call: Call, page: str) -> Raw:
+def guide_page(call: Call, page: PageName) -> Raw:
     """A guide as a page: `authentication`, `errors`, `verifying-webhooks` and so on."""
     from chalicelib.documentation import guides, pages
 

@@ -15,10 +15,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from tests.conftest import LocalCloud
 
 from infra.demo.load import environment
 from infra.local.cloud import REPOSITORY
+from tests.conftest import LocalCloud
 from tests.system.client import Client, SignIns
 
 HERE = Path(__file__).parent / "fuzzing"
