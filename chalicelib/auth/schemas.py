@@ -2,21 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
+from chalicelib.auth.passwords import LEAST
 from chalicelib.core.abilities import Ability, Role
-from chalicelib.core.types import Body, Id, Time
+from chalicelib.core.types import Body, Email, Id, Instant, Line, Time
 
-Email = Annotated[
-    str,
-    Field(
-        pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}$",
-        max_length=254,
-        examples=["ana@example.org"],
-    ),
-]
-Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ana Ruiz"])]
-TokenName = Annotated[str, Field(min_length=1, max_length=100, examples=["LMS integration"])]
+Name = Annotated[Line, Field(min_length=1, max_length=100, examples=["Ana Ruiz"])]
+TokenName = Annotated[Line, Field(min_length=1, max_length=100, examples=["LMS integration"])]
 TOKEN_EXAMPLE = "tlk_01KAXG7Y0000000000000000A1_" + "x" * 49
 Grant = Ability | Literal["*"]
 
@@ -25,7 +18,7 @@ class SignUp(Body):
     """A new learner's account."""
 
     email: Email
-    password: str = Field(min_length=8, max_length=200, examples=["correct horse battery staple"])
+    password: str = Field(min_length=LEAST, max_length=200, examples=["correct horse battery staple"])
     name: Name
 
 
@@ -58,7 +51,7 @@ class SignedIn(BaseModel):
 class TokenCreate(Body):
     name: TokenName
     abilities: list[Grant] = Field(min_length=1, max_length=20, examples=[["progress:read"]])
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class Token(BaseModel):

@@ -96,6 +96,8 @@ class Call:
     base_url: str
     path: str
     principal: Principal | None = None
+    repeated: bool = False
+    """Whether the view runs again since its reads proved stale: what counts requests has counted this one."""
     transaction: Transaction = field(default_factory=Transaction)
 
     @property
@@ -349,7 +351,7 @@ class _Exchange:
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
-        self.principal, self.allowance = admit(token.strip(), self.now)
+        self.principal, self.allowance = admit(token.strip(), self.now, limits.origin(self._address()))
         for ability in declared.abilities:
             if ability not in self.principal.abilities:
                 raise Forbidden(ability)
@@ -401,7 +403,13 @@ class _Exchange:
     ) -> Response:
         for attempt in range(_TRIES):
             call = Call(
-                self.now, self.request_id, self._address(), self._base_url(), self.path, self.principal
+                now=self.now,
+                request_id=self.request_id,
+                address=self._address(),
+                base_url=self._base_url(),
+                path=self.path,
+                principal=self.principal,
+                repeated=attempt > 0,
             )
             result = declared.view(call, *given, **self.parameters)
             body = _rendered(result)

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from chalicelib.core.paging import Query
-from chalicelib.core.types import Body, Id, Time
+from chalicelib.core.types import Body, Id, Instant, Time
 from chalicelib.exports.kinds import ExportType
 
 Status = Literal["queued", "running", "completed", "failed", "cancelled"]
@@ -15,13 +15,13 @@ Delimiter = Literal[",", ";", "\t"]
 class ExportFilters(Body):
     """Which rows. Times are those of recording and apply to `activity`."""
 
-    from_: AwareDatetime | None = Field(
+    from_: Instant | None = Field(
         None,
         alias="from",
         description="Recorded at this time or later; 30 days before `to` by default.",
         examples=["2026-11-01T00:00:00Z"],
     )
-    to: AwareDatetime | None = Field(
+    to: Instant | None = Field(
         None,
         description="Recorded before this time, at most 366 days after `from`; now by default.",
         examples=["2026-11-25T00:00:00Z"],

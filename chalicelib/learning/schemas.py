@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Body, Id, Time
+from chalicelib.core.types import Body, Id, Instant, Time
 from chalicelib.learning.grading import Answer, Feedback, Result
 
 AttemptId = Annotated[
@@ -38,7 +38,7 @@ class AttemptCreate(Body):
         examples=["b"],
     )
     duration_ms: int = Field(ge=0, le=86_400_000, examples=[4200])
-    occurred_at: AwareDatetime | None = Field(
+    occurred_at: Instant | None = Field(
         None, description="When it was answered, at most 90 days ago; now by default."
     )
     attempt_id: AttemptId | None = None

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from chalicelib.core.paging import PageQuery
-from chalicelib.core.types import Body, EventType, Id, Time
+from chalicelib.core.types import Body, EventType, Id, Instant, Time
 
 Url = Annotated[
     str,
@@ -90,8 +90,8 @@ class PingResult(BaseModel):
 class DeliveryQuery(PageQuery):
     status: DeliveryStatus | None = None
     event: EventType | None = Field(None, description="Deliveries of this event type.")
-    from_: AwareDatetime | None = Field(None, alias="from", description="Created at this time or later.")
-    to: AwareDatetime | None = Field(None, description="Created before this time.")
+    from_: Instant | None = Field(None, alias="from", description="Created at this time or later.")
+    to: Instant | None = Field(None, description="Created before this time.")
 
 
 class Delivery(BaseModel):

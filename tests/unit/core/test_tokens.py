@@ -23,7 +23,7 @@ def test_every_changed_character_is_refused() -> None:
 @pytest.mark.parametrize("nonsense", ["", "tlk_", "x" * 80, "tlk_" + "ü" * 76, "Bearer", "\x00"])
 def test_nonsense_is_refused_without_a_read(nonsense: str) -> None:
     with pytest.raises(Refused) as refused:
-        admit(nonsense, now())
+        admit(nonsense, now(), "192.0.2.1")
     assert refused.value.error.status == 401
     assert refused.value.allowance is None
 
