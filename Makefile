@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof openapi audio format
+.PHONY: help run stop reset logs tour test check proof costs openapi audio format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test: check ## Everything: the checks, then the system tests on a local cloud of
 
 proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README
 	$(BIN)/pytest tests -m proof
+
+costs: $(READY) ## Write the README's table of what a request costs
+	WRITE_COSTS=1 $(BIN)/pytest tests/store/test_costs.py
 
 openapi: $(READY) ## Print the OpenAPI document
 	@$(BIN)/python -m infra.openapi

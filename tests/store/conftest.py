@@ -16,6 +16,7 @@ import pytest
 from infra.local.cloud import REGION, REPOSITORY, Cloud, free_port, reset, start
 from infra.local.deploy import RESOURCES, deploy_resources
 from tests.receiver import Receiver, receiving
+from tests.store.ledger import Ledger
 
 QUEUES = ("events", "webhook-deliveries", "exports")
 
@@ -208,6 +209,24 @@ def _calls(_cloud: Cloud) -> Calls:
     for client in (connection().client, aws.sqs(), aws.s3(), aws.kms()):
         client.meta.events.register("before-call.*.*", calls.note)
     return calls
+
+
+@pytest.fixture(scope="session")
+def _ledger(_cloud: Cloud, _calls: Calls) -> Ledger:
+    """Sees every item that a call reads or writes, while it watches."""
+    from chalicelib.core.store import connection
+
+    ledger = Ledger(_cloud.client("dynamodb"))
+    events = connection().client.meta.events
+    events.register("before-call.dynamodb.*", ledger.before)
+    events.register("after-call.dynamodb.*", ledger.after)
+    return ledger
+
+
+@pytest.fixture
+def ledger(_ledger: Ledger) -> Iterator[Ledger]:
+    yield _ledger
+    _ledger.end()
 
 
 @pytest.fixture(scope="session")
