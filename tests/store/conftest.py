@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -27,15 +28,19 @@ class Died(BaseException):
 
 @dataclass
 class Calls:
-    """Every AWS call of the app, and a plan of which of them it does not survive."""
+    """Every AWS call of the app, a plan of which of them it does not survive, and one of which are answered
+    here instead of being sent (None: sent).
+    """
 
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     dies_before: Callable[[str, dict[str, Any]], bool] | None = None
+    answered: Callable[[str, dict[str, Any]], Any] | None = None
     forbidden: list[str] = field(default_factory=list)
 
     def clear(self) -> None:
         self.made.clear()
         self.dies_before = None
+        self.answered = None
 
     def names(self) -> list[str]:
         return [name for name, _ in self.made]
@@ -43,7 +48,7 @@ class Calls:
     def of(self, name: str) -> list[dict[str, Any]]:
         return [parameters for made, parameters in self.made if made == name]
 
-    def note(self, model: Any, params: dict[str, Any], **_: Any) -> None:
+    def note(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         body = params.get("body") or b"{}"
         speaks_json = model.service_model.metadata["protocol"] == "json"
         parameters = json.loads(body) if speaks_json else {}
@@ -52,6 +57,12 @@ class Calls:
         if self.dies_before and self.dies_before(model.name, parameters):
             raise Died(model.name)
         self.made.append((model.name, parameters))
+        return self.answered(model.name, parameters) if self.answered else None
+
+
+def refused(code: str, **members: Any) -> Any:
+    """What botocore makes of an error's answer, for `Calls.answered`."""
+    return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": code}, **members}
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,14 @@ class System:
         self.now += timedelta(seconds=seconds)
 
     def call(
-        self, method: str, url: str, body: object = None, *, token: str | None = None, **headers: str
+        self,
+        method: str,
+        url: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        address: str = "192.0.2.1",
+        **headers: str,
     ) -> Answer:
         """One request, as API Gateway hands it to the app."""
         from app import app
@@ -111,7 +129,7 @@ class System:
                     "path": quote(path),
                     "requestId": "test",
                     "domainName": "api.example.org",
-                    "identity": {"sourceIp": "192.0.2.1"},
+                    "identity": {"sourceIp": address},
                 },
             },
             Context(),
@@ -253,6 +271,21 @@ def system(later_systems: Callable[[], System], _calls: Calls) -> Iterator[Syste
     yield system
     _calls.clear()
     assert _calls.forbidden == [], "nothing may read more than it was asked for"
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets variables of the environment for one test: `configured(SIGN_IN_LIMIT=3)`."""
+    from chalicelib.core.settings import settings
+
+    def set_(**variables: int) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+        settings.cache_clear()
+
+    yield set_
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 @pytest.fixture
