@@ -72,6 +72,12 @@ class Answer:
     body: Any
 
 
+class RawBody(str):
+    """A body that is sent as it is, JSON or not."""
+
+    __slots__ = ()
+
+
 class Context:
     """What Lambda hands over beside the event."""
 
@@ -121,7 +127,7 @@ class System:
                 "headers": sent,
                 "multiValueQueryStringParameters": parse_qs(query, keep_blank_values=True) or None,
                 "pathParameters": parameters,
-                "body": None if body is None else json.dumps(body),
+                "body": body if isinstance(body, RawBody | None) else json.dumps(body),
                 "stageVariables": None,
                 "requestContext": {
                     "httpMethod": method,
