@@ -57,7 +57,7 @@ CHECKLIST: dict[str, tuple[str, ...]] = {
         f"{_COSTS}::test_answers_show_what_is_declared_and_no_more",
     ),
     "10. 429 exact under 50 threads; waiting Retry-After passes (API4)": (
-        f"{_AUTH}::test_fifty_threads_get_exactly_the_limit_of_a_minute",
+        f"{_AUTH}::test_many_at_once_get_exactly_the_limit_of_a_minute",
         f"{_AUTH}::test_whoever_waits_as_long_as_told_gets_through",
         f"{_LIMITS}::test_fifty_threads_by_clocks_one_window_apart_get_the_limit_of_each_window",
         f"{_LIMITS}::test_no_window_ever_admits_more_and_whoever_waits_gets_through",
