@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof bench deploy package openapi audio format
+.PHONY: help run stop reset logs tour test check proof bench costs deploy package openapi audio format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ deploy: $(READY) ## Bring a stage on AWS to the state of this project: make depl
 
 package: $(READY) ## Build it for CloudFormation instead: make package STAGE=dev
 	@$(BIN)/python -m infra.deploy package $(STAGE)
+
+costs: $(READY) ## Write the README's table of what a request costs
+	WRITE_COSTS=1 $(BIN)/pytest tests/store/test_costs.py
 
 openapi: $(READY) ## Print the OpenAPI document (make -s openapi > openapi.json)
 	@$(BIN)/python -m infra.openapi

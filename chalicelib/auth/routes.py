@@ -27,9 +27,9 @@ def sign_up(call: Call, body: schemas.SignUp) -> schemas.User:
           returns=schemas.SignedIn)  # fmt: skip
 def sign_in(call: Call, body: schemas.SignIn) -> schemas.SignedIn:
     """Authenticate and receive a bearer token."""
-    user = service.check_password(
-        email=body.email, password=body.password, address=call.address, now=call.now
-    )
+    if not call.repeated:
+        service.throttle(email=body.email, address=call.address, now=call.now)
+    user = service.check_password(email=body.email, password=body.password)
     member = service.member_signing_in(user, body.institution_id)
     issued = service.issue(
         call.transaction, member, name=body.device_name, granted=["*"], kind="session", now=call.now

@@ -4,19 +4,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.auth.passwords import LEAST
 from chalicelib.core.abilities import Ability, Role
-from chalicelib.core.types import Body, InstitutionId, MemberId, Moment, Schema, Time, TokenId, UserId
+from chalicelib.core.types import (
+    Body,
+    Email,
+    InstitutionId,
+    Line,
+    MemberId,
+    Moment,
+    Schema,
+    Time,
+    TokenId,
+    UserId,
+)
 
-Email = Annotated[
-    str,
-    Field(
-        pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}$",
-        max_length=254,
-        examples=["ana@example.org"],
-    ),
-]
-Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ana Ruiz"])]
-TokenName = Annotated[str, Field(min_length=1, max_length=100, examples=["LMS integration"])]
+Name = Annotated[Line, Field(min_length=1, max_length=100, examples=["Ana Ruiz"])]
+TokenName = Annotated[Line, Field(min_length=1, max_length=100, examples=["LMS integration"])]
 TOKEN_EXAMPLE = "tlk_01M89851RJ0DD3YRST4CHN5KN0_" + "x" * 49
 Grant = Ability | Literal["*"]
 ExpiresAt = Field(examples=["2027-11-25T12:00:00Z"])
@@ -26,7 +30,7 @@ class SignUp(Body):
     """A new learner's account."""
 
     email: Email
-    password: str = Field(min_length=8, max_length=200, examples=["correct horse battery staple"])
+    password: str = Field(min_length=LEAST, max_length=200, examples=["correct horse battery staple"])
     name: Name
 
 

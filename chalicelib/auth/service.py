@@ -3,10 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import TYPE_CHECKING
 
-from chalicelib.auth import models
+from chalicelib.auth import models, passwords
 from chalicelib.core import limits
 from chalicelib.core.abilities import EVERYTHING
 from chalicelib.core.clock import epoch, rfc3339
@@ -16,9 +14,6 @@ from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
 from chalicelib.core.tokens import Principal, TokenItem, mint
 from chalicelib.institutions import service as institutions
-
-if TYPE_CHECKING:
-    from argon2 import PasswordHasher
 
 TOKEN_LIFE = timedelta(days=365)
 THROTTLE_SECONDS = 900
@@ -59,7 +54,11 @@ class TooManyTokens(Conflict):
 def sign_up(
     transaction: Transaction, *, email: str, password: str, name: str, now: datetime
 ) -> tuple[User, institutions.Member]:
-    """A new account, a learner of the public institution. Raises `EmailTaken`, at the commit too."""
+    """A new account, a learner of the public institution.
+
+    Raises `WeakPassword`, and `EmailTaken`, at the commit too.
+    """
+    passwords.refuse_weak(password, email=email, name=name)
     if models.user_by_email(email) is not None:
         raise EmailTaken
     user_id = new_id("usr", now)
@@ -73,18 +72,15 @@ def sign_up(
             user_id,
             email=email.strip(),
             name=name,
-            password_hash=_hasher().hash(password),
+            password_hash=passwords.hashed(password),
             created_at=epoch(now),
         )
     )
     return User(user_id, email.strip(), name), institutions.join_public(transaction, user_id, now)
 
 
-def check_password(*, email: str, password: str, address: str, now: datetime) -> User:
-    """Who signs in. One Argon2 verification on either path, so that both take the same time.
-
-    Raises `RateLimited` when the account or the address has tried too often, `WrongCredentials`.
-    """
+def throttle(*, email: str, address: str, now: datetime) -> None:
+    """Count one sign-in. Raises `RateLimited` when the account or the address has tried too often."""
     origin = limits.origin(address)
     known = hashlib.sha256(f"{models.email_key(email)}@{origin}".encode()).hexdigest()
     for key, limit in (
@@ -93,9 +89,15 @@ def check_password(*, email: str, password: str, address: str, now: datetime) ->
         (f"sign-in#{known}", settings().sign_in_limit),
     ):
         limits.take(key, limit=limit, window_seconds=THROTTLE_SECONDS, now=now)
-    decoy = _decoy()  # made once per container, on either path
+
+
+def check_password(*, email: str, password: str) -> User:
+    """Who signs in. Raises `WrongCredentials`.
+
+    The same reads and one Argon2 verification on either path, so that both take the same time.
+    """
     user = models.user_by_email(email)
-    if not _verified(user.password_hash if user else decoy, password) or user is None:
+    if not passwords.matches(user.password_hash if user else None, password) or user is None:
         raise WrongCredentials
     return User(user.pk, user.email, user.name)
 
@@ -205,26 +207,3 @@ def revoke(transaction: Transaction, caller: Principal, token_id: str) -> None:
 
 def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
-
-
-@cache
-def _hasher() -> "PasswordHasher":
-    """Argon2id, imported only where passwords are: its native part costs a cold start."""
-    from argon2 import PasswordHasher
-
-    return PasswordHasher()
-
-
-@cache
-def _decoy() -> str:
-    """A hash that stands in for an unknown user's."""
-    return _hasher().hash("nobody's password")
-
-
-def _verified(password_hash: str, password: str) -> bool:
-    from argon2.exceptions import VerificationError
-
-    try:
-        return _hasher().verify(password_hash, password)
-    except VerificationError:
-        return False

@@ -96,6 +96,8 @@ class Call:
     base_url: str
     path: str
     principal: Principal | None = None
+    repeated: bool = False
+    """Whether the view runs again since its reads proved stale: what counts requests has counted this one."""
     transaction: Transaction = field(default_factory=Transaction)
 
     @property
@@ -351,7 +353,8 @@ class _Exchange:
             self._count("refused")
             raise Unauthenticated
         try:
-            self.principal, self.allowance = admit(token.strip(), self.now)
+            origin = limits.origin(self._address())
+            self.principal, self.allowance = admit(token.strip(), self.now, origin)
         except Refused as refused:
             self.allowance = refused.allowance
             if refused.allowance is None:
@@ -366,7 +369,9 @@ class _Exchange:
 
         Refused ones are counted apart: expired tokens may not spend what their owners sign in with.
         """
-        limit, reset = settings().public_rate_limit, (clock.epoch(self.now) // 60 + 1) * 60
+        known = settings()
+        limit = known.refused_token_limit if what == "refused" else known.public_rate_limit
+        reset = (clock.epoch(self.now) // 60 + 1) * 60
         self.allowance = Allowance(limit, 0, reset)
         key = f"{what}#{limits.origin(self._address())}"
         left = limits.take(key, limit=limit, window_seconds=60, now=self.now)
@@ -425,7 +430,13 @@ class _Exchange:
     ) -> Response:
         for attempt in range(_TRIES):
             call = Call(
-                self.now, self.request_id, self._address(), self._base_url(), self.path, self.principal
+                now=self.now,
+                request_id=self.request_id,
+                address=self._address(),
+                base_url=self._base_url(),
+                path=self.path,
+                principal=self.principal,
+                repeated=attempt > 0,
             )
             result = declared.view(call, *given, **self.parameters)
             body = _rendered(result)

@@ -1,6 +1,8 @@
 """Fixed-window limits for whoever has no token: client addresses, sign-ins.
 
 PK LIMIT#<key>#<window>   count, gone by TTL
+
+A container remembers which windows are spent: a count only grows, so that costs no exactness.
 """
 
 from datetime import datetime
@@ -12,6 +14,9 @@ from pynamodb.exceptions import UpdateError
 from chalicelib.core.clock import epoch
 from chalicelib.core.errors import RateLimited
 from chalicelib.core.store import Table, table, unless_condition_failed
+
+_KEPT_AT_MOST = 10_000
+_spent: set[str] = set()
 
 
 class CounterItem(Table):
@@ -36,10 +41,9 @@ def take(key: str, *, limit: int, window_seconds: int, now: datetime) -> int:
 
     Raises `RateLimited` when `limit` uses of this window are spent.
     """
-    second = epoch(now)
-    window = second // window_seconds
-    ends_at = (window + 1) * window_seconds
-    counter = CounterItem(f"LIMIT#{key}#{window}")
+    unless_spent(key, window_seconds=window_seconds, now=now)
+    counter = CounterItem(_counter(key, window_seconds, now))
+    ends_at = _end(window_seconds, now)
     try:
         counter.update(
             actions=[CounterItem.count_.add(1), CounterItem.expires_at.set(ends_at + 3600)],
@@ -47,5 +51,26 @@ def take(key: str, *, limit: int, window_seconds: int, now: datetime) -> int:
         )
     except UpdateError as error:
         unless_condition_failed(error)
-        raise RateLimited(ends_at - second, "Too many requests; try again later.") from error
+        if len(_spent) >= _KEPT_AT_MOST:
+            _spent.clear()
+        _spent.add(counter.pk)
+        raise _refusal(window_seconds, now) from error
     return limit - int(counter.count_)
+
+
+def unless_spent(key: str, *, window_seconds: int, now: datetime) -> None:
+    """Raises `RateLimited` where this container has seen that the window is spent. No call."""
+    if _counter(key, window_seconds, now) in _spent:
+        raise _refusal(window_seconds, now)
+
+
+def _counter(key: str, window_seconds: int, now: datetime) -> str:
+    return f"LIMIT#{key}#{epoch(now) // window_seconds}"
+
+
+def _end(window_seconds: int, now: datetime) -> int:
+    return (epoch(now) // window_seconds + 1) * window_seconds
+
+
+def _refusal(window_seconds: int, now: datetime) -> RateLimited:
+    return RateLimited(_end(window_seconds, now) - epoch(now), "Too many requests; try again later.")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator
 
 from chalicelib.core import sealing
 from chalicelib.core.errors import Invalid
@@ -28,9 +28,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Query(Schema):
-    """Query parameters; an unknown one is refused."""
+    """Query parameters; an unknown one is refused, and a number or truth value has one spelling."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _as_written(cls, sent: object, read: ValidatorFunctionWrapHandler) -> object:
+        value = read(sent)
+        if isinstance(sent, str) and isinstance(value, int) and sent != json.dumps(value):
+            raise ValueError(f"must be written {json.dumps(value)}")
+        return value
 
 
 class PageQuery(Query):

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     public_rate_limit: int = Field(
         100, ge=1, description="Unauthenticated requests per minute and client address."
     )
+    refused_token_limit: int = Field(100, ge=1, description="Refused tokens per minute and client address.")
     sign_in_limit: int = Field(10, ge=1, description="Sign-ins per 15 minutes, account and client address.")
     sign_in_account_limit: int = Field(
         100, ge=1, description="Sign-ins per 15 minutes and account, from all addresses."

@@ -111,6 +111,7 @@ class Transaction:
 
     def __init__(self) -> None:
         self._write = TransactWrite(connection=connection())
+        self._checks: list[Refusal] = []
         self._deletes: list[Refusal] = []
         self._puts: list[Refusal] = []
         self._updates: list[Refusal] = []
@@ -118,7 +119,12 @@ class Transaction:
         self._after: list[Callable[[], object]] = []
 
     def __len__(self) -> int:
-        return len(self._deletes) + len(self._puts) + len(self._updates)
+        return len(self._checks) + len(self._deletes) + len(self._puts) + len(self._updates)
+
+    def check(self, model: type[Model], key: str, sort_key: str, condition: Condition) -> None:
+        """Write only if this holds of an item that stays as it is; else `Stale`."""
+        self._write.condition_check(model, key, sort_key, condition=condition)
+        self._checks.append(Stale())
 
     def put(
         self,
@@ -189,7 +195,7 @@ class Transaction:
 
     def _refusal(self, reasons: list[CancellationReason | None]) -> Exception | None:
         """The error for what failed; positions are in the order in which PynamoDB sends the actions."""
-        refusals = [*self._deletes, *self._puts, *self._updates]
+        refusals = [*self._checks, *self._deletes, *self._puts, *self._updates]
         failed = [
             (refusal, reason)
             for refusal, reason in zip(refusals, reasons, strict=False)

@@ -9,32 +9,45 @@ the SHA-256 of the secret is stored.
 `admit` does authentication, the rate limit and `last_used_at` in one conditional UpdateItem. The
 counter's name contains its minute, and the minute before keeps its own: a container whose clock
 lags by up to a window still counts exactly (research: limits, variant D).
+
+What a token may do and how often follows its owner: a changed role is written through to the member's
+tokens in the same transaction (`rewrite`), so it acts on the next call.
 """
 
 import hashlib
+import random
+import re
 import secrets
 import string
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.update import Action
 
+from chalicelib.core import limits
 from chalicelib.core.abilities import Ability, Role, held
 from chalicelib.core.clock import epoch
 from chalicelib.core.errors import DomainError, RateLimited, Unauthenticated
-from chalicelib.core.store import Table, connection, table
+from chalicelib.core.settings import settings
+from chalicelib.core.store import Table, Transaction, connection, table
+
+T = TypeVar("T")
 
 WINDOW_SECONDS = 60
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH = 43
 _CHECKSUM_LENGTH = 6
-_LENGTH = len("tlk_") + 26 + 1 + _SECRET_LENGTH + _CHECKSUM_LENGTH
+_TOKEN = re.compile(r"(tlk_([0-9A-HJKMNP-TV-Z]{26})_([0-9A-Za-z]{43}))([0-9A-Za-z]{6})")
 _STALE_AT_MOST = 8
 _REFUSAL_KEPT_SECONDS = 2.0
+_KEPT_AT_MOST = 10_000
+_TRIES = 4
 
 
 class TokenItem(Table):
@@ -90,18 +103,17 @@ def mint(token_id: str) -> tuple[str, str]:
 
 def parse(token: str) -> tuple[str, str] | None:
     """Token id and hash of the secret, or None for what cannot be a token of ours."""
-    if len(token) != _LENGTH or not token.isascii():
+    found = _TOKEN.fullmatch(token)
+    if found is None:
         return None
-    body, checksum = token[:-_CHECKSUM_LENGTH], token[-_CHECKSUM_LENGTH:]
-    prefix, _, rest = body.partition("_")
-    ulid, _, secret = rest.partition("_")
-    if prefix != "tlk" or len(secret) != _SECRET_LENGTH or checksum != _checksum(body):
-        return None
-    return f"tok_{ulid}", _hash(secret)
+    body, ulid, secret, checksum = found.groups()
+    return (f"tok_{ulid}", _hash(secret)) if checksum == _checksum(body) else None
 
 
 class Refused(Exception):
-    """Not admitted. `allowance` is set where the token is good but its minute is spent."""
+    """Not admitted. `allowance`: what is left to the token, or to the address that sent a wrong one; None
+    where nothing was counted.
+    """
 
     def __init__(self, error: DomainError, allowance: Allowance | None = None) -> None:
         super().__init__(error.detail)
@@ -110,13 +122,16 @@ class Refused(Exception):
 
 
 _refused: dict[tuple[str, str], tuple[float, int, Refused]] = {}
+_admitted: set[tuple[str, str]] = set()
 
 
-def admit(token: str, now: datetime) -> tuple[Principal, Allowance]:
+def admit(token: str, now: datetime, origin: str) -> tuple[Principal, Allowance]:
     """The caller behind `token`, and what its minute still allows. One DynamoDB call, or none.
 
     Raises `Refused` with 401 for a token that is malformed, unknown, revoked or expired, with 429
-    when its minute is spent. A container remembers a refusal for two seconds of the same minute.
+    when its minute is spent, or when `origin`, the client's address, has been refused too often in this
+    minute; what this container has admitted before then passes all the same. A container remembers a
+    refusal for two seconds of the same minute.
     """
     parsed = parse(token)
     if parsed is None:
@@ -125,14 +140,45 @@ def admit(token: str, now: datetime) -> tuple[Principal, Allowance]:
     kept = _refused.get(parsed)
     if kept and kept[0] > time.monotonic() and kept[1] == minute:
         raise kept[2]
+    if parsed not in _admitted:
+        _limit_refusals(limits.unless_spent, origin, now)
     try:
         item = _count(*parsed, now=now, minute=minute)
     except Refused as refused:
-        if len(_refused) > 10_000:
+        known = refused
+        if known.allowance is None:
+            _admitted.discard(parsed)
+            known = Refused(known.error, _counted_refusal(origin, now))
+        if len(_refused) >= _KEPT_AT_MOST:
             _refused.clear()
-        _refused[parsed] = (time.monotonic() + _REFUSAL_KEPT_SECONDS, minute, refused)
-        raise
+        _refused[parsed] = (time.monotonic() + _REFUSAL_KEPT_SECONDS, minute, known)
+        raise known from None
+    if len(_admitted) >= _KEPT_AT_MOST:
+        _admitted.clear()
+    _admitted.add(parsed)
     return _principal(item), _allowance(item, minute)
+
+
+def rewrite(transaction: Transaction, token_ids: Collection[str], *actions: Action) -> None:
+    """Change these tokens, as far as they exist; where one ends meanwhile, the commit raises `Stale`."""
+    for item in TokenItem.batch_get(sorted(token_ids), consistent_read=True):
+        transaction.update(item, list(actions), TokenItem.token_id.exists())
+
+
+def _limit_refusals(limit: Callable[..., T], origin: str, now: datetime) -> T:
+    """Whoever guesses tokens pays by address: a guess with a right checksum costs us a write."""
+    try:
+        return limit(f"refused#{origin}", window_seconds=WINDOW_SECONDS, now=now)
+    except RateLimited as error:
+        reset = epoch(now) + error.retry_after
+        raise Refused(error, Allowance(settings().refused_token_limit, 0, reset)) from error
+
+
+def _counted_refusal(origin: str, now: datetime) -> Allowance:
+    """Count one for this address, and say how many more it may have."""
+    limit = settings().refused_token_limit
+    left = _limit_refusals(partial(limits.take, limit=limit), origin, now)
+    return Allowance(limit, left, (epoch(now) // WINDOW_SECONDS + 1) * WINDOW_SECONDS)
 
 
 def _count(token_id: str, secret_hash: str, *, now: datetime, minute: int) -> Mapping[str, Any]:
@@ -154,21 +200,26 @@ def _count(token_id: str, secret_hash: str, *, now: datetime, minute: int) -> Ma
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
-    try:
-        answer = connection().dispatch("UpdateItem", request)
-    except Exception as error:
-        raise _refusal(error, secret_hash, second, minute) from error
+    for attempt in range(_TRIES):
+        try:
+            answer = connection().dispatch("UpdateItem", request)
+        except Exception as error:
+            response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
+            code = response.get("Error", {}).get("Code")
+            if code == "ConditionalCheckFailedException":
+                raise _refusal(response.get("Item"), secret_hash, second, minute) from error
+            if code != "TransactionConflictException" or attempt == _TRIES - 1:
+                raise
+            time.sleep(random.uniform(0.5, 1.0) * 0.02 * 2**attempt)  # noqa: S311 (jitter)
+        else:
+            break
     item: Mapping[str, Any] = answer["Attributes"]
     _sweep(token_id, item, minute)
     return item
 
 
-def _refusal(error: Exception, secret_hash: str, second: int, minute: int) -> Exception:
-    """Why the condition failed, told from the item that came back with the failure; or `error` itself."""
-    response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
-    if response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-        return error
-    item: Mapping[str, Any] | None = response.get("Item")
+def _refusal(item: Mapping[str, Any] | None, secret_hash: str, second: int, minute: int) -> Refused:
+    """Why the condition failed, told from the item that came back with the failure."""
     if not item or item["secret_hash"]["S"] != secret_hash:
         return Refused(Unauthenticated("This token is unknown or has been revoked."))
     if int(item["expires_at"]["N"]) <= second:

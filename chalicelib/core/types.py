@@ -4,10 +4,11 @@ The OpenAPI document is made of what they say: a field of such a type needs no l
 """
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chalicelib.core.ids import pattern_of
 
@@ -69,6 +70,29 @@ Percent = Annotated[int, Field(ge=0, le=100, examples=[37])]
 Milliseconds = Annotated[int, Field(ge=0, le=2_000_000_000, examples=[184])]
 Version = Annotated[int, Field(ge=1, le=1_000_000, examples=[1])]
 HttpStatus = Annotated[int, Field(ge=100, le=999, examples=[200])]
+
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""Text without line breaks and other control characters."""
+
+
+def _email(value: str) -> str:
+    address = unicodedata.normalize("NFC", value)
+    if any(unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Cs") for character in address):
+        raise ValueError("contains a character that cannot be seen")
+    return address
+
+
+Email = Annotated[
+    str,
+    Field(
+        pattern=r"^[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}$",
+        max_length=254,
+        examples=["ana@example.org"],
+    ),
+    AfterValidator(_email),
+]
+"""An address, in NFC. What cannot be seen in it is refused: two accounts must not look the same."""
+
 EventType = Annotated[
     str, Field(max_length=60, pattern=r"^[a-z_]+(\.[a-z_]+)+$", examples=["lesson.completed"])
 ]

@@ -9,6 +9,7 @@ from chalicelib.core.logs import log
 from chalicelib.core.outbox import EVENTS_QUEUE, EventMessage
 from chalicelib.core.settings import settings
 from chalicelib.core.workers import schedule, worker
+from chalicelib.institutions import service as institutions
 from chalicelib.webhooks import service as webhooks
 
 jobs = Blueprint(__name__)
@@ -16,8 +17,9 @@ jobs = Blueprint(__name__)
 
 @worker(jobs, queue=EVENTS_QUEUE, message=EventMessage, batch_size=10, threads=10, concurrency=50)
 def fan_out(message: EventMessage) -> None:
-    """Hand an event to everyone who asked for it. Safe to repeat: each makes one record of it."""
+    """Hand an event to everyone whom it concerns. Safe to repeat: each makes one record of it."""
     event = outbox.event_of(message.institution_id, message.event_id)
+    institutions.follow(event)
     webhooks.fan_out(event, clock.now())
 
 

@@ -1,9 +1,11 @@
 """Institutions and their members.
 
 PK ins_…         SK META     the institution: name, plan
-PK ins_…         SK mem_…    a member: user, role, status, time zone, the ids of its tokens
+PK ins_…         SK mem_…    a member: user, role, status, time zone, rate limit, the ids of its tokens
 PK USER#usr_…    SK ins_…    which member a user is in an institution
 """
+
+from collections.abc import Iterator
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 
@@ -33,6 +35,7 @@ class MemberItem(Table):
     role = UnicodeAttribute()
     status = UnicodeAttribute()
     time_zone = UnicodeAttribute(null=True)
+    per_minute = NumberAttribute()
     token_ids = UnicodeSetAttribute(null=True)
     created_at = NumberAttribute()
 
@@ -49,7 +52,7 @@ class MembershipItem(Table):
 def institution_of(institution_id: str) -> InstitutionItem:
     """Raises `NotFound`."""
     try:
-        return InstitutionItem.get(institution_id, "META")
+        return InstitutionItem.get(institution_id, "META", consistent_read=True)
     except InstitutionItem.DoesNotExist:
         raise NotFound("institution") from None
 
@@ -60,6 +63,11 @@ def member_of(institution_id: str, member_id: str) -> MemberItem:
         return MemberItem.get(institution_id, member_id, consistent_read=True)
     except MemberItem.DoesNotExist:
         raise NotFound("member") from None
+
+
+def members_of(institution_id: str) -> Iterator[MemberItem]:
+    """All of them, in the order of joining."""
+    return MemberItem.query(institution_id, MemberItem.sk.startswith("mem_"), consistent_read=True)
 
 
 def membership_of(user_id: str, institution_id: str) -> MembershipItem:

@@ -3,22 +3,31 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pynamodb.expressions.condition import size
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
+from chalicelib.core import outbox, tokens
 from chalicelib.core.abilities import Role
 from chalicelib.core.clock import epoch
-from chalicelib.core.errors import NotFound
+from chalicelib.core.errors import Conflict, Invalid, NotFound
+from chalicelib.core.events import Event, new_event
 from chalicelib.core.ids import new_id
-from chalicelib.core.store import Transaction
+from chalicelib.core.store import Stale, Transaction
+from chalicelib.core.tokens import TokenItem
 from chalicelib.institutions import models
+from chalicelib.institutions.events import SubscriptionUpdated
 
 PUBLIC_INSTITUTION = "ins_00000000000000000000000000"
 TOKENS_AT_MOST = 25
-PLAN_LIMITS = {"free": 100, "pro": 1000}
+Plan = Literal["free", "pro", "enterprise"]
+PLAN_LIMITS: dict[Plan, int] = {"free": 100, "pro": 1000}
+PER_MINUTE_AT_MOST = 30_000
+"""A token has one counter, and one item takes no more than about 500 writes a second for long."""
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Member:
     institution_id: str
     user_id: str
     role: Role
+    status: str
     per_minute: int
     token_ids: frozenset[str]
 
@@ -54,7 +64,7 @@ def learner(institution_id: str, member_id: str) -> Learner:
 
 
 def create(
-    transaction: Transaction, name: str, plan: str, now: datetime, institution_id: str | None = None
+    transaction: Transaction, name: str, plan: Plan, now: datetime, institution_id: str | None = None
 ) -> str:
     """A new institution without members; its id, which the demo data chooses. `plan`: see PLAN_LIMITS."""
     made = institution_id or new_id("ins", now)
@@ -82,12 +92,13 @@ def add_member(
             user_id=user_id,
             role=role.value,
             status="active",
+            per_minute=per_minute,
             created_at=epoch(now),
         )
     )
     membership = models.MembershipItem(f"USER#{user_id}", institution_id, member_id=member_id)
     transaction.put(membership, models.MembershipItem.pk.does_not_exist())
-    return Member(member_id, institution_id, user_id, role, per_minute, frozenset())
+    return Member(member_id, institution_id, user_id, role, "active", per_minute, frozenset())
 
 
 def member_of_user(user_id: str, institution_id: str | None) -> Member:
@@ -108,14 +119,105 @@ def member(institution_id: str, member_id: str) -> Member:
     item = models.member_of(institution_id, member_id)
     if item.status != "active":
         raise NotFound("member")
+    return _member(item)
+
+
+def change_role(transaction: Transaction, institution_id: str, member_id: str, role: Role) -> None:
+    """Make the member a `role`; it acts on the next call of each of its tokens. Raises `NotFound`."""
+    holder = member(institution_id, member_id)
+    item = models.MemberItem(institution_id, member_id)
+    transaction.update(item, [models.MemberItem.role.set(role.value)], _unchanged(holder))
+    tokens.rewrite(transaction, holder.token_ids, TokenItem.role.set(role.value))
+
+
+def deactivate(transaction: Transaction, institution_id: str, member_id: str) -> None:
+    """Take the member's tokens, sessions included, and let it make no more. Raises `NotFound`."""
+    holder = member(institution_id, member_id)
+    transaction.update(
+        models.MemberItem(institution_id, member_id),
+        [models.MemberItem.status.set("inactive"), models.MemberItem.token_ids.remove()],
+        _unchanged(holder),
+    )
+    for token_id in holder.token_ids:
+        transaction.delete(TokenItem(token_id))
+
+
+def change_plan(
+    transaction: Transaction, institution_id: str, plan: Plan, now: datetime, own_limit: int | None = None
+) -> None:
+    """Put the institution on `plan`. Its members and their tokens follow by event, within seconds.
+
+    `own_limit`: requests per minute and token that an enterprise has agreed on. Raises `NotFound`.
+    """
+    per_minute = PLAN_LIMITS.get(plan, own_limit)
+    if per_minute is None or not 1 <= per_minute <= PER_MINUTE_AT_MOST:
+        raise Invalid({"per_minute": [f"must be from 1 to {PER_MINUTE_AT_MOST}"]})
+    transaction.update(
+        models.InstitutionItem(institution_id, "META"),
+        [models.InstitutionItem.plan.set(plan), models.InstitutionItem.per_minute.set(per_minute)],
+        models.InstitutionItem.pk.exists(),
+        NotFound("institution"),
+    )
+    told = SubscriptionUpdated(plan=plan, requests_per_minute=per_minute)
+    outbox.add(transaction, new_event(told, institution_id=institution_id, now=now))
+
+
+def follow(event: Event) -> None:
+    """Let members follow what happened to their institution.
+
+    Safe to repeat, late or out of order: what is written is what the institution's record says now.
+    """
+    if event.type == SubscriptionUpdated.event_type:
+        for item in models.members_of(event.institution_id):
+            _follow_plan(item)
+
+
+def _follow_plan(item: models.MemberItem) -> None:
+    """Give the member, and its tokens, the limit of its institution, in one transaction."""
+    for _ in range(_TRIES):
+        limit, transaction = int(models.institution_of(item.pk).per_minute), Transaction()
+        if int(item.per_minute) == limit:
+            return
+        holder = _member(item)
+        still_so = models.InstitutionItem.per_minute == limit
+        transaction.check(models.InstitutionItem, item.pk, "META", still_so)
+        transaction.update(item, [models.MemberItem.per_minute.set(limit)], _unchanged(holder))
+        tokens.rewrite(transaction, holder.token_ids, TokenItem.per_minute.set(limit))
+        try:
+            transaction.commit()
+        except Stale:
+            item = models.member_of(item.pk, item.sk)
+        else:
+            return
+    raise Conflict("Other requests keep changing the same member.", retry_after=1)
+
+
+def _member(item: models.MemberItem) -> Member:
     return Member(
         id=item.sk,
         institution_id=item.pk,
         user_id=item.user_id,
         role=Role(item.role),
-        per_minute=_per_minute(item.pk),
+        status=item.status,
+        per_minute=int(item.per_minute),
         token_ids=frozenset(item.token_ids or ()),
     )
+
+
+def _unchanged(holder: Member) -> Condition:
+    """The member is as it was read, and so are the tokens that it holds."""
+    held = models.MemberItem.token_ids
+    as_read = held == set(holder.token_ids) if holder.token_ids else held.does_not_exist()
+    condition: Condition = _same_terms(holder) & as_read
+    return condition
+
+
+def _same_terms(holder: Member) -> Condition:
+    """What the member's tokens are made of has not changed."""
+    condition: Condition = models.MemberItem.status == holder.status
+    condition &= models.MemberItem.role == holder.role.value
+    condition &= models.MemberItem.per_minute == holder.per_minute
+    return condition
 
 
 def hold_token(
@@ -135,7 +237,7 @@ def hold_token(
     kept = holder.token_ids - set(instead_of)
     if len(kept) >= at_most:
         raise full
-    as_read = (models.MemberItem.status == "active") & (models.MemberItem.role == holder.role.value)
+    as_read = _same_terms(holder)
     if instead_of:
         action: Action = held.set({*kept, token_id})
         as_read &= held == set(holder.token_ids)
@@ -155,9 +257,3 @@ def release_token(transaction: Transaction, institution_id: str, member_id: str,
         models.MemberItem.pk.exists(),
         NotFound("member"),
     )
-
-
-def _per_minute(institution_id: str) -> int:
-    if institution_id == PUBLIC_INSTITUTION:
-        return PLAN_LIMITS["free"]
-    return int(models.institution_of(institution_id).per_minute)

@@ -44,7 +44,7 @@ class Person:
 class Institution:
     id: str
     name: str
-    plan: str
+    plan: institutions.Plan
     people: tuple[Person, ...]
 
 

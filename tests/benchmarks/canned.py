@@ -60,6 +60,7 @@ def token_list() -> Exchange:
         user_id=user,
         role="owner",
         status="active",
+        per_minute=100_000,
         token_ids=set(ids),
         created_at=epoch(moment),
     )

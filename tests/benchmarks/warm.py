@@ -45,7 +45,9 @@ def requests() -> dict[str, Request]:
 
     context: Any = Context()
     greeting, listing = canned.request("/", {}, {}), exchange.event
-    principal, _ = admit(listing["headers"]["Authorization"].removeprefix("Bearer "), clock.now())
+    principal, _ = admit(
+        listing["headers"]["Authorization"].removeprefix("Bearer "), clock.now(), "192.0.2.1"
+    )
     made: dict[str, Request] = {
         HELLO: lambda: hello.app(greeting, context),
         OURS: lambda: app(listing, context),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -19,6 +20,7 @@ from infra.local.deploy import deploy_resources
 from infra.packaging import RESOURCES
 from tests.receiver import Receiver, receiving
 from tests.store import permissions
+from tests.store.ledger import Ledger
 
 QUEUES = ("events", "webhook-deliveries", "exports")
 
@@ -29,10 +31,13 @@ class Died(BaseException):
 
 @dataclass
 class Calls:
-    """Every AWS call of the app, and a plan of which of them it does not survive."""
+    """Every AWS call of the app, a plan of which of them it does not survive, and one of which are answered
+    here instead of being sent (None: sent).
+    """
 
     made: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     dies_before: Callable[[str, dict[str, Any]], bool] | None = None
+    answered: Callable[[str, dict[str, Any]], Any] | None = None
     forbidden: list[str] = field(default_factory=list)
     function: str | None = None
     needed: set[tuple[str, str, str]] = field(default_factory=set)
@@ -41,6 +46,7 @@ class Calls:
     def clear(self) -> None:
         self.made.clear()
         self.dies_before = None
+        self.answered = None
 
     @contextmanager
     def by(self, function: str) -> Iterator[None]:
@@ -57,7 +63,7 @@ class Calls:
     def of(self, name: str) -> list[dict[str, Any]]:
         return [parameters for made, parameters in self.made if made == name]
 
-    def note(self, model: Any, params: dict[str, Any], **_: Any) -> None:
+    def note(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         body = params.get("body") or b"{}"
         speaks_json = model.service_model.metadata["protocol"] == "json"
         parameters = json.loads(body) if speaks_json else {}
@@ -69,6 +75,12 @@ class Calls:
             for action, resource in permissions.needed(model, params, parameters):
                 self.needed.add((self.function, action, resource))
         self.made.append((model.name, parameters))
+        return self.answered(model.name, parameters) if self.answered else None
+
+
+def refused(code: str, **members: Any) -> Any:
+    """What botocore makes of an error's answer, for `Calls.answered`."""
+    return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": code}, **members}
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,12 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: Any
+
+
+class RawBody(str):
+    """A body that is sent as it is, JSON or not."""
+
+    __slots__ = ()
 
 
 class Context:
@@ -102,7 +120,14 @@ class System:
         self.now += timedelta(seconds=seconds)
 
     def call(
-        self, method: str, url: str, body: object = None, *, token: str | None = None, **headers: str
+        self,
+        method: str,
+        url: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        address: str = "192.0.2.1",
+        **headers: str,
     ) -> Answer:
         """One request, as API Gateway hands it to the app."""
         from app import app
@@ -119,7 +144,7 @@ class System:
             "headers": sent,
             "multiValueQueryStringParameters": parse_qs(query, keep_blank_values=True) or None,
             "pathParameters": parameters,
-            "body": None if body is None else json.dumps(body),
+            "body": body if isinstance(body, RawBody | None) else json.dumps(body),
             "stageVariables": None,
             "requestContext": {
                 "httpMethod": method,
@@ -127,7 +152,7 @@ class System:
                 "path": quote(path),
                 "requestId": "test",
                 "domainName": "api.example.org",
-                "identity": {"sourceIp": "192.0.2.1"},
+                "identity": {"sourceIp": address},
             },
         }
         with self.calls.by("api"):
@@ -238,6 +263,24 @@ def _calls(_cloud: Cloud) -> Calls:
 
 
 @pytest.fixture(scope="session")
+def _ledger(_cloud: Cloud, _calls: Calls) -> Ledger:
+    """Sees every item that a call reads or writes, while it watches."""
+    from chalicelib.core.store import connection
+
+    ledger = Ledger(_cloud.client("dynamodb"))
+    events = connection().client.meta.events
+    events.register("before-call.dynamodb.*", ledger.before)
+    events.register("after-call.dynamodb.*", ledger.after)
+    return ledger
+
+
+@pytest.fixture
+def ledger(_ledger: Ledger) -> Iterator[Ledger]:
+    yield _ledger
+    _ledger.end()
+
+
+@pytest.fixture(scope="session")
 def later_systems(_cloud: Cloud, _calls: Calls) -> Iterator[Callable[[], System]]:
     """Makes systems on the same store, each with a clock of its own: that of the last one made holds."""
     from chalicelib.core import clock
@@ -261,6 +304,21 @@ def system(later_systems: Callable[[], System], _calls: Calls) -> Iterator[Syste
     yield system
     _calls.clear()
     assert _calls.forbidden == [], "nothing may read more than it was asked for"
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets variables of the environment for one test: `configured(SIGN_IN_LIMIT=3)`."""
+    from chalicelib.core.settings import settings
+
+    def set_(**variables: int) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+        settings.cache_clear()
+
+    yield set_
+    monkeypatch.undo()
+    settings.cache_clear()
 
 
 @pytest.fixture

@@ -1,23 +1,114 @@
-"""A process that dies before its n-th call, for every n: the effect is there once, or not at all."""
+"""A process that dies before its n-th call, for every n and every endpoint that writes: the effect is there
+once or not at all, and a retry makes it once.
+"""
 
+import re
 import secrets
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tests.store.conftest import Died, System
+import app  # noqa: F401 (declares every endpoint)
+from chalicelib.core.http import ENDPOINTS, Endpoint
+from tests.store.conftest import Answer, Died, System
+from tests.store.examples import Scene, name_of, scene
+from tests.store.ledger import Images, Key, Ledger
 
-OWNER = {"email": "owner@lingua-school.example", "password": "demo-owner-1"}
+CALLS_AT_MOST = 40
+WRITES = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET"]
+Effect = Counter[tuple[str, ...]]
+
+ANSWERED_AGAIN: dict[str, int] = {
+    "POST /api/auth/sign-up": 422,  # the address has its account: sign in
+    "POST /api/auth/sign-out": 401,  # the token is gone
+}
+"""What a retry is answered whose effect is there already, where no Idempotency-Key replays it."""
+
+DONE_AGAIN = {
+    "POST /api/auth/sign-in",  # a token that was never told is a session that nobody has
+    "POST /api/integrations/webhooks/{id}/test",  # each ping is a request of its own
+}
+HALFWAY: dict[str, str] = {
+    "POST /api/integrations/webhooks/{id}/test": "the delivery is claimed, and a sweeper completes it",
+}
+"""Effects outside DynamoDB begin and end in a transaction each."""
 
 
-@pytest.fixture
-def token(system: System, school: str) -> str:
-    token: str = system.call("POST", "/api/auth/sign-in", OWNER).body["data"]["token"]
-    return token
+@dataclass
+class Run:
+    """A good request, and whether its process outlived it."""
+
+    there: Scene
+    endpoint: Endpoint
+    path: str
+    body: Any
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+    died: bool = False
+
+    def send(self) -> Answer:
+        headers = {"idempotency_key": self.key} if self.endpoint.idempotent else {}
+        return self.there.send(self.endpoint, self.path, self.body, **headers)
 
 
-def dies_before(system: System, number: int) -> None:
-    """Die before the call of this number, from 1."""
+@pytest.mark.parametrize("endpoint", WRITES, ids=name_of)
+def test_a_write_that_dies_has_happened_or_not_and_can_be_repeated(
+    system: System, school: str, ledger: Ledger, endpoint: Endpoint
+) -> None:
+    name = name_of(endpoint)
+    _run(system, ledger, endpoint, dies_at=None)
+    whole = _effect(ledger.images)
+    for number in range(1, CALLS_AT_MOST):
+        run = _run(system, ledger, endpoint, dies_at=number)
+        effect = _effect(ledger.images)
+        happened = effect == whole
+        assert happened or not effect or name in HALFWAY, f"half of it is there after {number - 1} calls"
+        if name not in HALFWAY:
+            _assert_events_will_be_told(system, ledger.images)
+        again = run.send()
+        if happened and name not in DONE_AGAIN:
+            assert again.status == _of_a_repetition(endpoint), again.body
+            assert ("idempotent-replayed" in again.headers) == endpoint.idempotent
+        else:
+            assert 200 <= again.status < 300, again.body
+        total = _effect(ledger.images)
+        assert total == whole or (name in DONE_AGAIN and not whole - total)
+        if not run.died:
+            assert happened
+            assert number > 2, "it wrote nothing"
+            return
+    raise AssertionError("it never got through")
+
+
+def _of_a_repetition(endpoint: Endpoint) -> int:
+    if endpoint.idempotent or endpoint.method in ("PUT", "PATCH"):
+        return endpoint.status
+    if endpoint.method == "DELETE":
+        return 404
+    assert name_of(endpoint) in ANSWERED_AGAIN, "takes no Idempotency-Key: what does a retry do?"
+    return ANSWERED_AGAIN[name_of(endpoint)]
+
+
+def _run(system: System, ledger: Ledger, endpoint: Endpoint, *, dies_at: int | None) -> Run:
+    """A good request by a process that dies before this call; the ledger shows what it left."""
+    there = scene(system)
+    run = Run(there, endpoint, *there.request(endpoint))
+    system.calls.clear()
+    system.calls.dies_before = _before(dies_at)
+    ledger.begin()
+    try:
+        answer = run.send()
+    except Died:
+        run.died = True
+    else:
+        assert 200 <= answer.status < 300, answer.body
+    system.calls.dies_before = None
+    return run
+
+
+def _before(number: int | None) -> Any:
     seen = 0
 
     def now(_name: str, _parameters: Any) -> bool:
@@ -25,96 +116,35 @@ def dies_before(system: System, number: int) -> None:
         seen += 1
         return seen == number
 
-    system.calls.dies_before = now
+    return now
 
 
-WRITES = [
-    ("/api/integrations/tokens", {"name": "lms", "abilities": ["progress:read"]}),
-    ("/api/integrations/webhooks", {"url": "http://127.0.0.1:9999/", "events": ["*"]}),
-    ("/api/integrations/exports", {"type": "learner_progress"}),
-]
+def _effect(images: Mapping[Key, Images]) -> Effect:
+    """Which records it made, changed and took, by their kind: ids differ from run to run."""
+    effect: Effect = Counter()
+    for (table, key), image in images.items():
+        before, after = (_lasting(table, item) for item in (image.before, image.after))
+        if before == after or key[0].startswith(("LIMIT#", "OUTBOX#")):
+            continue
+        what = "made" if before is None else "taken" if after is None else "changed"
+        effect[table, *(re.sub(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}", "…", part) for part in key), what] += 1
+    return effect
 
 
-@pytest.mark.parametrize(("path", "body"), WRITES, ids=[path.rpartition("/")[2] for path, _ in WRITES])
-def test_what_was_made_before_dying_is_made_once(system: System, token: str, path: str, body: Any) -> None:
-    for number in range(1, 20):
-        before = ids(system, token, path)
-        key = secrets.token_hex(8)
-        system.calls.clear()
-        dies_before(system, number)
-        died = False
-        try:
-            system.call("POST", path, body, token=token, idempotency_key=key)
-        except Died:
-            died = True
-        system.calls.clear()
-        made = ids(system, token, path) - before
-        assert len(made) <= 1
-        again = system.call("POST", path, body, token=token, idempotency_key=key)
-        assert again.status == 201, again.body
-        if made:
-            assert again.body["data"]["id"] in made
-            assert again.headers["idempotent-replayed"] == "true"
-        assert ids(system, token, path) - before == {again.body["data"]["id"]}
-        tidy(system, token, path, again.body["data"]["id"])
-        if not died:
-            assert number > 2
-            return
-    raise AssertionError("it never got through")
+def _lasting(table: str, item: Any) -> Any:
+    """An item without what every request counts."""
+    if item is None or not table.endswith("-tokens"):
+        return item
+    return {
+        name: value
+        for name, value in item.items()
+        if name != "last_used_at" and not re.fullmatch(r"n\d+", name)
+    }
 
 
-def ids(system: System, token: str, path: str) -> set[str]:
-    return {row["id"] for row in system.call("GET", f"{path}?per_page=100", token=token).body["data"]}
-
-
-def tidy(system: System, token: str, path: str, made: str) -> None:
-    """Limits must not be what the next turn runs into."""
-    if "exports" not in path:
-        assert system.call("DELETE", f"{path}/{made}", token=token).status == 204
-        return
-    from chalicelib.exports.worker import make_export
-
-    system.work(make_export, system.messages("exports") or [_export_message(made)])
-
-
-def _export_message(export_id: str) -> dict[str, Any]:
-    from infra.demo.seed import SCHOOL
-
-    body = f'{{"institution_id":"{SCHOOL.id}","export_id":"{export_id}"}}'
-    return {"Body": body}
-
-
-def test_an_answer_before_dying_counts_once(system: System, token: str) -> None:
-    item = system.call("GET", "/api/trainingItems?type=multiple_choice", token=token).body["data"][0]
-    path = f"/api/trainingItems/{item['id']}/attempts"
-    body = {"answer": None, "duration_ms": 1}
-    for number in range(1, 20):
-        key = secrets.token_hex(8)
-        before = recorded(system, token)
-        dies_before(system, number)
-        died = False
-        try:
-            system.call("POST", path, body, token=token, idempotency_key=key)
-        except Died:
-            died = True
-        system.calls.clear()
-        assert recorded(system, token) - before in (0, 1)
-        assert system.call("POST", path, body, token=token, idempotency_key=key).status == 201
-        assert recorded(system, token) - before == 1
-        if not died:
-            return
-    raise AssertionError("it never got through")
-
-
-def recorded(system: System, token: str) -> int:
-    """How many attempts the learner's own record counts, and how many stand beside it: the same."""
-    member = system.call("GET", "/api/auth/me", token=token).body["data"]["member_id"]
-    rows = system.cloud.client("dynamodb").query(
-        TableName="talktiko-local-learning",
-        KeyConditionExpression="pk = :member",
-        ExpressionAttributeValues={":member": {"S": member}},
-    )["Items"]
-    counted = [int(row["attempts"]["N"]) for row in rows if row["sk"]["S"] == "LEARNER"]
-    standing: int = sum(row["sk"]["S"].startswith("ATTEMPT#") for row in rows)
-    assert (counted or [0]) == [standing]
-    return standing
+def _assert_events_will_be_told(system: System, images: Mapping[Key, Images]) -> None:
+    """An event stands with its marker until it is in the queue."""
+    stored = {key[1] for (table, key), image in images.items() if table.endswith("-events") and image.after}
+    marked = {key[1] for (_, key), image in images.items() if key[0].startswith("OUTBOX#") and image.after}
+    queued = repr(system.calls.of("SendMessageBatch"))
+    assert all(event in marked or event in queued for event in stored)

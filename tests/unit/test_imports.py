@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 WORKERS = {
-    "chalicelib.events.worker": {"events", "webhooks"},
+    "chalicelib.events.worker": {"events", "institutions", "webhooks"},
     "chalicelib.exports.worker": {"exports", "learning", "catalogue", "institutions"},
     "chalicelib.webhooks.worker": {"webhooks"},
 }

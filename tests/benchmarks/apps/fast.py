@@ -25,7 +25,7 @@ async def caller(response: Response, authorization: Annotated[str, Header()]) ->
     if scheme.lower() != "bearer":
         raise HTTPException(401)
     try:
-        principal, allowance = admit(token, clock.now())
+        principal, allowance = admit(token, clock.now(), "192.0.2.1")
     except Refused as refused:
         raise HTTPException(refused.error.status) from refused
     if "tokens:read" not in principal.abilities:

@@ -1,5 +1,6 @@
 """Walking a list by its links, and what a cursor refuses."""
 
+import base64
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -55,6 +56,77 @@ def test_a_walk_visits_every_row_once_each_way(count: int, per_page: int) -> Non
     assert back[::-1] == pages
 
 
+POSITIONS = st.lists(st.integers(0, 10_000), unique=True, max_size=60)
+
+
+@given(
+    initial=POSITIONS, added=POSITIONS, per_page=st.integers(1, 9), descending=st.booleans(), data=st.data()
+)
+def test_a_walk_by_links_visits_what_was_there_once_while_rows_come_and_go(
+    initial: list[int], added: list[int], per_page: int, descending: bool, data: st.DataObject
+) -> None:
+    """Rows may come anywhere, before and behind the walker, and go: all others are seen once, in order."""
+    present, gone, seen = set(initial), set[int](), list[int]()
+    to_come = [n for n in added if n not in present]
+    link: str | None = f"{PATH}?per_page={per_page}"
+    while link is not None:
+        rows = [(f"{n:06}", n) for n in sorted(present, reverse=descending)]
+        sent = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+        listing = Listing[int](PATH, "ins_a", Filtered.model_validate(sent))
+        page = listing.page(of_list(rows, descending=descending))
+        seen += page.data
+        link = page.links.next
+        for _ in range(min(len(to_come), data.draw(st.integers(0, 3)))):
+            present.add(to_come.pop())
+        if data.draw(st.booleans()) and present:
+            left = data.draw(st.sampled_from(sorted(present)))
+            present.remove(left)
+            gone.add(left)
+    assert len(seen) == len(set(seen))
+    assert seen == sorted(seen, reverse=descending)
+    assert set(initial) - gone <= set(seen)
+
+
+@given(initial=POSITIONS, more=st.integers(0, 30), per_page=st.integers(1, 9), every=st.integers(1, 4))
+def test_a_walk_by_page_numbers_visits_each_row_once_where_rows_are_added_at_the_end(
+    initial: list[int], more: int, per_page: int, every: int
+) -> None:
+    """A page number counts from the beginning: rows that come before the walker shift it. Links do not."""
+    present, number, seen = sorted(initial), 1, list[int]()
+    while True:
+        rows = [(f"{n:06}", n) for n in present]
+        query = Filtered.model_validate({"page": number, "per_page": per_page})
+        page = Listing[int](PATH, "ins_a", query).page(of_list(rows), len(rows))
+        seen += page.data
+        if page.links.next is None:
+            break
+        number += 1
+        if more and number % every == 0:
+            present.append(20_000 - more)
+            more -= 1
+    assert seen == present
+
+
+@given(cursor=st.text(max_size=120), page=st.integers(1, 50))
+def test_no_cursor_can_be_made_up(cursor: str, page: int) -> None:
+    query = Filtered.model_validate({"page": page, "cursor": cursor})
+    with pytest.raises(Invalid) as refused:
+        Listing[int](PATH, "ins_a", query).page(of_list(rows_of(9)))
+    assert list(refused.value.fields) == ["cursor"]
+
+
+@given(place=st.integers(0, 200), bit=st.integers(0, 7))
+def test_a_cursor_that_changed_in_one_bit_is_refused(place: int, bit: int) -> None:
+    link = first(42, 5).links.next
+    assert link is not None
+    cursor = parse_qs(urlsplit(link).query)["cursor"][0]
+    raw = bytearray(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    raw[place % len(raw)] ^= 1 << bit
+    changed = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    with pytest.raises(Invalid):
+        follow(link.replace(cursor, changed), rows_of(42))
+
+
 def test_rows_added_and_removed_while_walking_move_nothing_else() -> None:
     rows = rows_of(40)
     page = first(40, 10)
@@ -108,6 +180,24 @@ def test_a_cursor_of_anywhere_else_is_refused(tamper: str) -> None:
 def test_a_page_number_alone_reaches_only_so_deep() -> None:
     with pytest.raises(Invalid):
         follow(f"{PATH}?page=1000&per_page=100", rows_of(3))
+
+
+@pytest.mark.parametrize("value", ["1_0", " 1", "1 ", "+1", "\uff11", "1.0", "01", "1e1", "0x1", "\u0661"])
+def test_a_number_has_one_spelling(value: str) -> None:
+    for name in ("page", "per_page"):
+        with pytest.raises(ValueError, match=name):
+            PageQuery.model_validate({name: value})
+
+
+class Switched(PageQuery):
+    on: bool | None = None
+
+
+def test_a_truth_value_has_one_spelling() -> None:
+    assert [Switched.model_validate({"on": value}).on for value in ("true", "false")] == [True, False]
+    for value in ("1", "yes", "True", "on"):
+        with pytest.raises(ValueError, match="on"):
+            Switched.model_validate({"on": value})
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "101", "abc", ""])

@@ -142,6 +142,11 @@ def test_a_time_out_of_bounds_is_refused(offset: timedelta) -> None:
     assert list(refused.value.fields) == ["occurred_at"]
 
 
+def test_a_clock_that_is_five_minutes_off_is_believed() -> None:
+    for offset in (timedelta(minutes=5), timedelta(minutes=-5)):
+        assert service._checked_time(NOW + offset, NOW) == NOW + offset
+
+
 def test_a_submission_sent_again_is_the_same() -> None:
     sent = Submission("itm_1", {"a": "2", "b": "1"}, 10, NOW, "att_1")
     again = Submission("itm_1", {"b": "1", "a": "2"}, 10, NOW.astimezone(ZoneInfo("Asia/Tokyo")), "att_1")

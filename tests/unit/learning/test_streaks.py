@@ -1,8 +1,10 @@
 """Days of activity in any order, against a day-by-day oracle."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,21 @@ def oracle(active: set[date], today: date) -> int:
         length += 1
         day -= timedelta(days=1)
     return length
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "first", [date(2028, 2, 27), date(2026, 3, 6), date(2026, 3, 27), date(2026, 10, 23)]
+)
+@pytest.mark.parametrize("clock", [(0, 5), (2, 30), (23, 55)])
+def test_a_streak_runs_over_a_leap_day_and_the_changes_of_the_clock(
+    zone: str, first: date, clock: tuple[int, int]
+) -> None:
+    runs: list[streaks.Run] = []
+    for back in range(5):
+        local = datetime(first.year, first.month, first.day, *clock, tzinfo=ZoneInfo(zone)) + timedelta(back)
+        runs = streaks.with_day(runs, local.astimezone(UTC).astimezone(ZoneInfo(zone)).date())
+    assert streaks.current(runs, first + timedelta(days=4)) == 5
 
 
 @given(days)

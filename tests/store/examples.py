@@ -1,0 +1,152 @@
+"""A good request for every endpoint that is declared, in an institution of its own.
+
+A new endpoint needs an entry here where its path names something that none before did, where its body
+is not in `BODIES`, or where repeating it means something else than the declaration says.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from chalicelib.core.http import Endpoint
+from tests.store.conftest import Answer, System
+from tests.store.test_isolation import BODIES
+
+ACCOUNT = {"email": "examples@example.org", "password": "correct horse", "name": "Ana Ruiz"}
+
+
+@dataclass
+class Scene:
+    """A new institution with one owner, who has made what the paths ask for."""
+
+    system: System
+    institution_id: str
+    token: str
+    made: dict[str, str] = field(default_factory=dict)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        answer = self.system.call("POST", path, body, token=self.token)
+        assert answer.status in (200, 201), answer.body
+        return answer.body["data"]
+
+    def first(self, path: str) -> str:
+        answer = self.system.call("GET", path, token=self.token)
+        found: str = answer.body["data"][0]["id"]
+        return found
+
+    def id_of(self, variable: str) -> str:
+        if variable not in self.made:
+            self.made[variable] = MAKERS[variable](self)
+        return self.made[variable]
+
+    def path_of(self, endpoint: Endpoint) -> str:
+        """The path with ids of things that are there. `{id}` is one of those named before it."""
+        parts = endpoint.path.split("/")
+        for at, part in enumerate(parts):
+            if part.startswith("{"):
+                parts[at] = self.id_of(parts[at - 1] if part == "{id}" else part[1:-1])
+        return "/".join(parts)
+
+    def request(self, endpoint: Endpoint) -> tuple[str, Any]:
+        """Path and body, with all that they need made before."""
+        name = name_of(endpoint)
+        if name in BEFORE:
+            BEFORE[name](self)
+        body = OWN_BODIES[name](self) if name in OWN_BODIES else BODIES.get((endpoint.method, endpoint.path))
+        assert endpoint.body is None or body is not None, f"what is a good body of {name}?"
+        return self.path_of(endpoint), body
+
+    def send(self, endpoint: Endpoint, path: str, body: Any, **headers: str) -> Answer:
+        token = None if endpoint.abilities is None else self.token
+        return self.system.call(endpoint.method, path, body, token=token, **headers)
+
+
+def name_of(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def _delivery(scene: Scene) -> str:
+    ping: str = scene.post(f"/api/integrations/webhooks/{scene.id_of('webhooks')}/test")["delivery_id"]
+    return ping
+
+
+def _asset(_: Scene) -> str:
+    from chalicelib.documentation import assets
+
+    return assets.name("style.css")
+
+
+MAKERS: dict[str, Callable[[Scene], str]] = {
+    "course": lambda scene: scene.first("/api/courses"),
+    "item": lambda scene: scene.first("/api/trainingItems?type=multiple_choice"),
+    "slug": lambda _: "german-a1",
+    "webhooks": lambda scene: str(
+        scene.post(
+            "/api/integrations/webhooks", {"url": "http://127.0.0.1:9999/", "events": ["lesson.completed"]}
+        )["id"]
+    ),
+    "delivery": _delivery,
+    "exports": lambda scene: str(scene.post("/api/integrations/exports", {"type": "learner_progress"})["id"]),
+    "token": lambda scene: str(
+        scene.post("/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})["id"]
+    ),
+    "asset": _asset,
+}
+OWN_BODIES: dict[str, Callable[[Scene], Any]] = {
+    "POST /api/auth/sign-up": lambda _: {**ACCOUNT, "email": f"{secrets.token_hex(6)}@example.org"},
+    "POST /api/auth/sign-in": lambda scene: {
+        "email": ACCOUNT["email"],
+        "password": ACCOUNT["password"],
+        "institution_id": scene.institution_id,
+    },
+}
+
+
+def _make_the_export(scene: Scene) -> None:
+    from chalicelib.exports.worker import make_export
+
+    place = f'{{"institution_id":"{scene.institution_id}","export_id":"{scene.id_of("exports")}"}}'
+    scene.system.work(make_export, [{"Body": place}])
+
+
+BEFORE: dict[str, Callable[[Scene], None]] = {
+    "GET /api/integrations/exports/{id}/download": _make_the_export,
+}
+
+
+@cache
+def _user_id() -> str:
+    """The owner of every scene: passwords take long to hash."""
+    from chalicelib.auth import service
+    from chalicelib.core import clock
+    from chalicelib.core.store import Transaction
+
+    transaction = Transaction()
+    user, _ = service.sign_up(transaction, **ACCOUNT, now=clock.now())
+    transaction.commit()
+    return user.id
+
+
+def scene(system: System) -> Scene:
+    from chalicelib.auth import service as auth
+    from chalicelib.core.abilities import Role
+    from chalicelib.core.store import Transaction
+    from chalicelib.institutions import service as institutions
+
+    transaction = Transaction()
+    institution_id = institutions.create(transaction, "Example", "pro", system.now)
+    member = institutions.add_member(
+        transaction,
+        institution_id,
+        _user_id(),
+        Role.OWNER,
+        institutions.PLAN_LIMITS["pro"],
+        system.now,
+    )
+    transaction.commit()
+    transaction = Transaction()
+    issued = auth.issue(transaction, member, name="x", granted=["*"], kind="session", now=system.now)
+    transaction.commit()
+    return Scene(system, institution_id, issued.token)
