@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 # Chromium runs as root in CI, and is to ask nobody for updates.
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 EVAL_PROBE = "'unsafe-eval' is not an allowed source"
 """Scalar tries whether it may compile code, and does without."""
 
@@ -61,7 +63,7 @@ def visiting(chromium: Browser) -> Visiting:
     @contextmanager
     def visit(**options: Any) -> Iterator[Visit]:
         context = chromium.new_context(**options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         made = Visit(context.new_page())
         made.page.on("console", made.hear)
         made.page.on("pageerror", lambda error: made.errors.append(str(error)))
