@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from ulid import ULID
 
-from chalicelib.core.errors import NotFound
+from chalicelib.core.errors import Invalid, NotFound
 from chalicelib.core.ids import is_id
 from chalicelib.core.paging import Reader
 from chalicelib.core.store import Table, table
@@ -81,6 +81,7 @@ class HeadItem(Table):
     owner_id = UnicodeAttribute()
     version = NumberAttribute()
     item = UnicodeAttribute()
+    language = UnicodeAttribute(default="und")
     training_id = UnicodeAttribute()
     lesson_id = UnicodeAttribute()
     course_id = UnicodeAttribute()
@@ -193,6 +194,14 @@ def head_of(item_id: str) -> HeadItem:
         raise NotFound("training item") from None
 
 
+def version_of(item_id: str, version: int) -> VersionItem:
+    """A published version, this or an earlier one. Raises `Invalid` for one that never was."""
+    try:
+        return VersionItem.get(item_id, version_key(version))
+    except VersionItem.DoesNotExist:
+        raise Invalid({"item_version": ["was never published"]}) from None
+
+
 def heads_of(item_ids: Sequence[str]) -> dict[str, HeadItem]:
     """The published versions, of those that are published."""
     keys = [(item_id, "HEAD") for item_id in item_ids]
@@ -204,6 +213,14 @@ def place_of(parent_id: str) -> PlaceItem:
     try:
         return PlaceItem.get(parent_id, "PLACE")
     except PlaceItem.DoesNotExist:
+        raise NotFound from None
+
+
+def row_of(of_list: str, path: str) -> RowItem:
+    """One row of a list. Raises `NotFound`."""
+    try:
+        return RowItem.get(of_list, path)
+    except RowItem.DoesNotExist:
         raise NotFound from None
 
 

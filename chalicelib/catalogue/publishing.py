@@ -88,6 +88,7 @@ class Layout:
                 owner_id=self.course.owner_institution_id,
                 version=item.version,
                 item=self.authored[item.id].model_dump_json(),
+                language=item.language,
                 training_id=item.training_id,
                 lesson_id=item.lesson_id,
                 course_id=item.course_id,

@@ -4,13 +4,14 @@ An institution sees its own courses, first, and the public ones. What it does no
 as a path it is 404, as a filter it matches nothing, exactly as an id that was never given out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from chalicelib.catalogue import models, schemas
 from chalicelib.catalogue.items import CefrLevel, Item, ItemType
 from chalicelib.core.errors import NotFound
+from chalicelib.core.ids import is_id
 from chalicelib.core.paging import Reader, of_list
 from chalicelib.institutions.service import PUBLIC_INSTITUTION
 
@@ -27,7 +28,10 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True)
 class Exercise:
-    """A published training item with its key: what grading an attempt needs, read at once."""
+    """A published training item with its key: what grading an attempt needs, read at once.
+
+    `language` is what is taught (BCP 47; `und` where an old record does not say).
+    """
 
     item_id: str
     version: int
@@ -35,6 +39,7 @@ class Exercise:
     lesson_id: str
     course_id: str
     item: Item
+    language: str
     lesson_item_count: int
     course_item_count: int
     course_lesson_count: int
@@ -61,24 +66,85 @@ class Course:
     item_count: int
 
 
-def exercise(institution_id: str, item_id: str) -> Exercise:
-    """The item as this institution may use it. One read.
+@dataclass(frozen=True)
+class Offered:
+    """How much the public catalogue holds."""
 
-    Raises `NotFound` for an unknown, malformed or unpublished item, and for another institution's.
+    courses: int
+    lessons: int
+    items: int
+
+
+def public_totals() -> Offered:
+    """Three reads of counters."""
+    return Offered(
+        courses=models.total_of([models.courses_list(PUBLIC_INSTITUTION, None, None)]),
+        lessons=models.total_of([models.lessons_list(PUBLIC_INSTITUTION)]),
+        items=models.total_of([models.items_list(PUBLIC_INSTITUTION, None)]),
+    )
+
+
+def published(item_ids: Sequence[str]) -> frozenset[str]:
+    """Which of at most 100 training items are published still. One read, none for no items."""
+    return frozenset(models.heads_of(item_ids)) if item_ids else frozenset()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson, and how large its course is."""
+
+    id: str
+    course_id: str
+    item_count: int
+    course_item_count: int
+    course_lesson_count: int
+
+
+def exercise(institution_id: str, item_id: str, version: int | None = None) -> Exercise:
+    """The item as this institution may use it: as it is now, or in the version that a learner saw.
+
+    One read; two for an earlier version. Raises `NotFound` for an unknown, malformed or unpublished item,
+    and for another institution's; `Invalid` for a version that was never published.
     """
     head = models.head_of(item_id)
     if head.owner_id not in owners_seen_by(institution_id):
         raise NotFound("training item")
+    authored = head.item
+    if version is not None and version != int(head.version):
+        authored = models.version_of(item_id, version).item
     return Exercise(
         item_id=head.pk,
-        version=int(head.version),
+        version=version or int(head.version),
         training_id=head.training_id,
         lesson_id=head.lesson_id,
         course_id=head.course_id,
-        item=Item.model_validate_json(head.item),
+        item=Item.model_validate_json(authored),
+        language=head.language,
         lesson_item_count=int(head.lesson_item_count),
         course_item_count=int(head.course_item_count),
         course_lesson_count=int(head.course_lesson_count),
+    )
+
+
+def lesson(institution_id: str, lesson_id: str) -> Lesson:
+    """A lesson and the size of its course. Three reads. Raises `NotFound`, also for a foreign one."""
+    refused = NotFound("lesson")
+    if not is_id(lesson_id, "lsn"):
+        raise refused
+    try:
+        place = models.place_of(lesson_id)
+    except NotFound:
+        raise refused from None
+    if place.owner_id not in owners_seen_by(institution_id):
+        raise refused
+    row = models.row_of(models.lessons_list(place.owner_id), place.path)
+    course = _course_item(institution_id, row.resource["course_id"])
+    return Lesson(
+        id=lesson_id,
+        course_id=course.pk,
+        item_count=row.resource["item_count"],
+        course_item_count=course.resource["item_count"],
+        course_lesson_count=course.resource["lesson_count"],
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from chalicelib.core.clock import rfc3339
 from chalicelib.core.ids import new_id
@@ -76,6 +76,11 @@ class Event:
     created_at: datetime
     body: bytes
     request_id: str | None = None
+
+    def data(self) -> dict[str, Any]:
+        """The facts, as they were frozen."""
+        data: dict[str, Any] = from_json(self.body)["data"]
+        return data
 
 
 def new_event(data: EventData, *, institution_id: str, now: datetime, request_id: str | None = None) -> Event:

@@ -135,6 +135,7 @@ def endpoint(
     abilities: Sequence[Ability] | None,
     query: type[B],
     returns: type[R],
+    idempotent: bool = False,
     cached: str | None = None,
     media_type: str = JSON,
     refuses: Sequence[type[DomainError]] = (),
@@ -164,6 +165,7 @@ def endpoint(
     sealed: str | None = None,
     cached: str | None = None,
     media_type: str = JSON,
+    refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[[Callable[Concatenate[Call, P], R]], Callable[Concatenate[Call, P], R]]: ...
 @overload
 def endpoint(
@@ -173,6 +175,7 @@ def endpoint(
     *,
     abilities: Sequence[Ability] | None,
     status: int,
+    refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[[Callable[Concatenate[Call, P], None]], Callable[Concatenate[Call, P], None]]: ...
 def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
     api: Blueprint,

@@ -39,6 +39,12 @@ class Settings(BaseModel):
     export_cut_off_seconds: int = Field(
         120, ge=0, le=3600, description="How far back an export of recorded facts ends: indexes lag behind."
     )
+    export_run_seconds: int = Field(
+        270, ge=0, le=280, description="After which an export's run ends and the next one goes on."
+    )
+    standings_delay_seconds: int = Field(
+        20, ge=0, le=900, description="Within which a learner's answers are entered in standings together."
+    )
     worker_concurrency: int | None = Field(
         None, ge=2, le=1000, description="Most batches of a queue at once. Unset: as each worker declares."
     )

@@ -18,7 +18,6 @@ from chalicelib.core.openapi.telling import told
 from chalicelib.core.settings import settings
 from chalicelib.documentation.samples import SAMPLES, TOLERANCE_SECONDS, Sample
 from chalicelib.exports import files, kinds
-from chalicelib.exports import models as export_jobs
 from chalicelib.exports import service as exports
 from chalicelib.institutions import service as institutions
 from chalicelib.webhooks import delivering
@@ -81,10 +80,15 @@ def facts(base_url: str) -> Mapping[str, str]:
         # exports
         "link_minutes": f"{files.LINK_LIVES.total_seconds() / 60:.0f}",
         "file_days": f"{exports.FILE_LIVES.days}",
-        "unfinished": f"{export_jobs.UNFINISHED_AT_MOST}",
+        "export_limits": "; ".join(
+            f"{plan}: {unfinished} unfinished, {rows:,} rows"
+            for plan, (unfinished, rows) in exports.LIMITS.items()
+        ),
         "default_span": f"{exports.DEFAULT_SPAN.days}",
         "longest_span": f"{exports.LONGEST_SPAN.days}",
-        "export_types": "\n".join(_export_type(name, kind.columns) for name, kind in kinds.KINDS.items()),
+        "export_types": "\n".join(
+            _export_type(name, list(kind.columns)) for name, kind in kinds.KINDS.items()
+        ),
     }
 
 

@@ -10,6 +10,7 @@ from chalicelib.core.outbox import EVENTS_QUEUE, EventMessage
 from chalicelib.core.settings import settings
 from chalicelib.core.workers import schedule, worker
 from chalicelib.institutions import service as institutions
+from chalicelib.standings import service as standings
 from chalicelib.webhooks import service as webhooks
 
 jobs = Blueprint(__name__)
@@ -21,6 +22,7 @@ def fan_out(message: EventMessage) -> None:
     event = outbox.event_of(message.institution_id, message.event_id)
     institutions.follow(event)
     webhooks.fan_out(event, clock.now())
+    standings.note(event)
 
 
 @schedule(jobs, "rate(1 minute)")

@@ -9,6 +9,7 @@ from chalicelib.core.logs import log
 from chalicelib.core.paging import Page, PageQuery
 from chalicelib.core.types import ExportId
 from chalicelib.exports import models, schemas, service
+from chalicelib.exports.kinds import KINDS, SCHEMA_VERSION
 from chalicelib.exports.models import JobItem
 from chalicelib.exports.service import Wish
 
@@ -33,7 +34,7 @@ def list_exports(call: Call, query: PageQuery) -> Page[schemas.Export]:
           body=schemas.ExportCreate, returns=schemas.Export, status=201, idempotent=True)  # fmt: skip
 def create_export(call: Call, body: schemas.ExportCreate) -> schemas.Export:
     """Request a new data export. It is made in the background: read it again, or wait for the event
-    `export.completed`. At most five of an institution's may be unfinished; one more is refused with 409.
+    `export.completed`. Your plan says how many may be unfinished; one more is refused with 409.
 
     In the file every time is RFC 3339 in UTC, in whole seconds, and what is null is an empty cell. A text
     that a spreadsheet would run as a formula gets a leading `'`, and so does one that begins with `'`:
@@ -43,12 +44,34 @@ def create_export(call: Call, body: schemas.ExportCreate) -> schemas.Export:
         type=body.type,
         from_at=body.filters.from_,
         to_at=body.filters.to,
+        since=body.filters.since,
         course_id=body.filters.course_id,
+        learner_ids=tuple(body.filters.learner_ids),
+        columns=tuple(body.format.columns),
         delimiter=body.format.delimiter,
         bom=body.format.bom,
+        gzip=body.format.gzip,
+        time_zone=body.format.time_zone,
     )
     job = service.request(call.transaction, call.caller, wish, request_id=call.request_id, now=call.now)
     return _export(call, job)
+
+
+@endpoint(api, "GET", "/api/integrations/exports/types", abilities=["exports:read"],
+          returns=schemas.ExportTypes)  # fmt: skip
+def list_export_types(call: Call) -> schemas.ExportTypes:  # noqa: ARG001 (every view takes the call)
+    """What can be exported: the data dictionary of every file."""
+    return schemas.ExportTypes(
+        export_types=[
+            schemas.ExportTypeInfo(
+                type=name,
+                schema_version=SCHEMA_VERSION,
+                takes_time=kind.append_only,
+                columns=[schemas.Column(name=one, description=text) for one, text in kind.columns.items()],
+            )
+            for name, kind in KINDS.items()
+        ]
+    )
 
 
 @endpoint(api, "GET", "/api/integrations/exports/{id}", abilities=["exports:read"],
@@ -56,6 +79,21 @@ def create_export(call: Call, body: schemas.ExportCreate) -> schemas.Export:
 def get_export(call: Call, id: ExportId) -> schemas.Export:
     """Check an export's status."""
     return _export(call, models.job_of(call.caller.institution_id, id, call.now))
+
+
+@endpoint(api, "DELETE", "/api/integrations/exports/{id}", abilities=["exports:write"], status=204,
+          refuses=[Conflict])  # fmt: skip
+def remove_export(call: Call, id: ExportId) -> None:
+    """Cancel an export that is not finished, which stays in the list; remove a finished one with its file."""
+    service.remove(call.transaction, call.caller, id, call.now)
+
+
+@endpoint(api, "GET", "/api/integrations/exports/{id}/manifest", abilities=["exports:read"],
+          returns=schemas.Manifest, refuses=[Conflict])  # fmt: skip
+def get_manifest(call: Call, id: ExportId) -> schemas.Manifest:
+    """What the file of a completed export is: columns, rows, checksum, filters, cut-off."""
+    job = service.completed(call.caller.institution_id, id, call.now)
+    return schemas.Manifest.model_validate(service.manifest(job))
 
 
 @endpoint(api, "GET", "/api/integrations/exports/{id}/download", abilities=["exports:read"],
@@ -84,17 +122,31 @@ def download_export(call: Call, query: schemas.DownloadQuery, id: ExportId) -> s
 
 
 def _export(call: Call, job: JobItem) -> schemas.Export:
-    there = service.is_downloadable(job, call.now)
+    there, finishes_at = service.is_downloadable(job, call.now), service.finishes_at(job, call.now)
     return schemas.Export(
         id=job.sk,
         type=service.type_of(job),
         status=job.status,
-        filters=schemas.AppliedFilters(
-            from_=shown(job.from_at), to=shown(job.to_at), course_id=job.course_id
+        filters=schemas.AppliedFilters.model_validate(
+            {
+                "from": shown(job.from_at),
+                "to": shown(job.to_at),
+                "course_id": job.course_id,
+                "learner_ids": list(job.learner_ids) or None,
+            }
         ),
-        format=schemas.AppliedFormat(delimiter=job.delimiter, bom=job.bom),
+        format=schemas.AppliedFormat(
+            delimiter=job.delimiter,
+            bom=job.bom,
+            gzip=job.gzip,
+            columns=list(job.columns) or list(KINDS[service.type_of(job)].columns),
+            time_zone=job.time_zone,
+        ),
         rows=int(job.rows),
         progress_percent=int(job.percent),
+        estimated_finish_at=None if finishes_at is None else rfc3339(finishes_at),
+        mode="incremental" if job.since else "full",
+        next_since=service.next_since(job),
         cut_off_at=shown(job.cut_off_at),
         size_bytes=None if job.size_bytes is None else int(job.size_bytes),
         sha256=job.sha256,

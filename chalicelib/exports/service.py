@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import get_args
+from zoneinfo import available_timezones
 
 from chalicelib.core import queues
-from chalicelib.core.clock import epoch, instant
+from chalicelib.core.clock import epoch, instant, shown
 from chalicelib.core.errors import Conflict, DomainError, Invalid, NotFound
 from chalicelib.core.ids import new_id
 from chalicelib.core.logs import log
@@ -14,14 +15,17 @@ from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
 from chalicelib.core.tokens import Principal
 from chalicelib.exports import files, models
-from chalicelib.exports.kinds import ExportType
+from chalicelib.exports.kinds import KINDS, SCHEMA_VERSION, ExportType
 from chalicelib.exports.models import JobItem, Place
+from chalicelib.institutions import service as institutions
 
 EXPORTS_QUEUE = "exports"
 DEFAULT_SPAN = timedelta(days=30)
 LONGEST_SPAN = timedelta(days=366)
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """Nothing was recorded before."""
+LIMITS = {"free": (2, 100_000), "pro": (5, 2_000_000), "enterprise": (20, 20_000_000)}
+"""By plan: how many exports may be unfinished, and how many rows a file may have."""
 FILE_LIVES = timedelta(days=7)
 """The lifecycle of the bucket counts the same, from the day on which the file was begun."""
 PATIENCE = timedelta(minutes=1)
@@ -39,14 +43,19 @@ class FileExpired(NotFound):
 
 @dataclass(frozen=True)
 class Wish:
-    """An export as it was asked for."""
+    """An export as it was asked for. `since`: go on where an earlier one ended."""
 
     type: ExportType
-    from_at: datetime | None
-    to_at: datetime | None
-    course_id: str | None
-    delimiter: str
-    bom: bool
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    since: datetime | None = None
+    course_id: str | None = None
+    learner_ids: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    delimiter: str = ","
+    bom: bool = True
+    gzip: bool = False
+    time_zone: str = "UTC"
 
 
 def request(
@@ -58,6 +67,8 @@ def request(
     is not looked up: what was learned in one that has been withdrawn can be exported still.
     """
     from_at, to_at = checked_span(wish, now)
+    _check_selection(wish)
+    unfinished_at_most, rows_at_most = LIMITS[institutions.plan_of(caller.institution_id)]
     job = JobItem(
         caller.institution_id,
         new_id("exp", now),
@@ -65,24 +76,34 @@ def request(
         status="queued",
         from_at=None if from_at is None else instant(from_at),
         to_at=None if to_at is None else instant(to_at),
+        since=wish.since is not None,
         course_id=wish.course_id,
+        learner_ids=list(wish.learner_ids),
+        columns=list(wish.columns),
         delimiter=wish.delimiter,
         bom=wish.bom,
+        gzip=wish.gzip,
+        time_zone=wish.time_zone,
+        rows_at_most=rows_at_most,
         requested_by=caller.member_id,
         request_id=request_id,
         created_at=instant(now),
         expires_at=epoch(now + models.KEPT),
     )
-    models.add_job(transaction, job, now + PATIENCE)
+    models.add_job(transaction, job, now + PATIENCE, unfinished_at_most=unfinished_at_most)
     transaction.after(lambda: _requested(job, caller))
     return job
 
 
 def checked_span(wish: Wish, now: datetime) -> tuple[datetime | None, datetime | None]:
     """From when until when rows are asked for, defaults filled in. Raises `Invalid`."""
-    given = {"filters.from": wish.from_at, "filters.to": wish.to_at}
-    if wish.type != "activity":
-        wrong = {name: ["applies to activity only"] for name, value in given.items() if value is not None}
+    given = {"filters.from": wish.from_at, "filters.to": wish.to_at, "filters.since": wish.since}
+    if not KINDS[wish.type].append_only:
+        wrong = {
+            name: [f"does not apply to {wish.type}, which shows the present state"]
+            for name, value in given.items()
+            if value is not None
+        }
         if wrong:
             raise Invalid(wrong)
         return None, None
@@ -93,6 +114,8 @@ def checked_span(wish: Wish, now: datetime) -> tuple[datetime | None, datetime |
     }
     if early:
         raise Invalid(early)
+    if wish.since is not None:
+        return _checked_since(wish, wish.since, now)
     to_at = wish.to_at or now
     from_at = wish.from_at or to_at - DEFAULT_SPAN
     if from_at >= now:
@@ -102,6 +125,34 @@ def checked_span(wish: Wish, now: datetime) -> tuple[datetime | None, datetime |
     if to_at - from_at > LONGEST_SPAN:
         raise Invalid({"filters.to": [f"is more than {LONGEST_SPAN.days} days after filters.from"]})
     return from_at, to_at
+
+
+def _checked_since(wish: Wish, since: datetime, now: datetime) -> tuple[datetime, datetime]:
+    if wish.from_at or wish.to_at:
+        raise Invalid({"filters.since": ["goes without from and to: it goes on until now"]})
+    if since > now:
+        raise Invalid({"filters.since": ["is in the future"]})
+    if now - since > LONGEST_SPAN:
+        raise Invalid({"filters.since": [f"is more than {LONGEST_SPAN.days} days ago"]})
+    return since, now
+
+
+def _check_selection(wish: Wish) -> None:
+    """Raises `Invalid` for what does not go with the type."""
+    kind = KINDS[wish.type]
+    faults: dict[str, list[str]] = {}
+    if wish.course_id is not None and not kind.takes_course:
+        faults["filters.course_id"] = [f"does not apply to {wish.type}"]
+    if wish.learner_ids and not kind.takes_learners:
+        faults["filters.learner_ids"] = [f"does not apply to {wish.type}"]
+    if unknown := [name for name in wish.columns if name not in kind.columns]:
+        faults["format.columns"] = [f"{wish.type} has no column {unknown[0]}"]
+    elif len(set(wish.columns)) < len(wish.columns):
+        faults["format.columns"] = ["a column stands there twice"]
+    if wish.time_zone not in available_timezones():
+        faults["format.time_zone"] = ["is not an IANA time zone"]
+    if faults:
+        raise Invalid(faults)
 
 
 def _requested(job: JobItem, caller: Principal) -> None:
@@ -158,12 +209,96 @@ def link(institution_id: str, export_id: str, now: datetime) -> tuple[str, datet
         raise Conflict(f"This export has no file: it is {job.status}.")
     if _has_expired(job, now):
         raise FileExpired
-    return files.link(job.file_key, file_name(job)), now + files.LINK_LIVES
+    media_type = files.GZIP if job.gzip else files.CSV
+    return files.link(job.file_key, file_name(job), media_type), now + files.LINK_LIVES
+
+
+def remove(transaction: Transaction, caller: Principal, export_id: str, now: datetime) -> None:
+    """Cancel an unfinished export; forget a finished one, its file first. Raises `NotFound`, `Conflict`."""
+    job = models.job_of(caller.institution_id, export_id, now)
+    unfinished = job.status in models.UNFINISHED
+    if unfinished:
+        models.cancel(transaction, job, now)
+    else:
+        files.remove(file_key(job), manifest_key(job))
+        models.remove(transaction, job)
+    transaction.after(
+        lambda: log.info(
+            "export.cancelled" if unfinished else "export.removed",
+            institution_id=job.pk,
+            export_id=job.sk,
+            token_id=caller.token_id,
+            member_id=caller.member_id,
+        )
+    )
+
+
+def manifest(job: JobItem) -> dict[str, object]:
+    """What a file is: stands beside it in the bucket, and in the API."""
+    kind = KINDS[type_of(job)]
+    return {
+        "export_id": job.sk,
+        "type": job.type,
+        "schema_version": SCHEMA_VERSION,
+        "columns": list(job.columns) or list(kind.columns),
+        "mode": "incremental" if job.since else "full",
+        "filters": {
+            "from": shown(job.from_at),
+            "to": next_since(job),
+            "course_id": job.course_id,
+            "learner_ids": list(job.learner_ids) or None,
+        },
+        "format": {
+            "delimiter": job.delimiter,
+            "bom": bool(job.bom),
+            "gzip": bool(job.gzip),
+            "time_zone": job.time_zone,
+        },
+        "cut_off_at": shown(job.cut_off_at),
+        "next_since": next_since(job),
+        "rows": int(job.rows),
+        "size_bytes": int(job.size_bytes),
+        "sha256": job.sha256,
+        "file_name": file_name(job),
+    }
+
+
+def next_since(job: JobItem) -> str | None:
+    """Until when a file of what was recorded is complete: where the next one goes on."""
+    if not KINDS[type_of(job)].append_only or job.cut_off_at is None:
+        return None
+    return shown(min(str(job.to_at), str(job.cut_off_at)))
+
+
+def completed(institution_id: str, export_id: str, now: datetime) -> JobItem:
+    """A job with a file, expired or not. Raises `NotFound`, `Conflict`."""
+    job = models.job_of(institution_id, export_id, now)
+    if job.status != "completed":
+        raise Conflict(f"This export has no file: it is {job.status}.")
+    return job
+
+
+def finishes_at(job: JobItem, now: datetime) -> datetime | None:
+    """About when a running job will be done, if it goes on as it began."""
+    if job.status != "running" or job.started_at is None or not int(job.percent):
+        return None
+    began = datetime.fromisoformat(job.started_at)
+    return began + (now - began) * 100 / int(job.percent)
+
+
+def file_key(job: JobItem) -> str:
+    return f"{job.pk}/{job.sk}.csv" + (".gz" if job.gzip else "")
+
+
+def manifest_key(job: JobItem) -> str:
+    return f"{job.pk}/{job.sk}.manifest.json"
 
 
 def file_name(job: JobItem) -> str:
     """`talktiko-activity-2026-11-25-exp_….csv`, with the day on which it was asked for."""
-    return f"talktiko-{job.type.replace('_', '-')}-{job.created_at[:10]}-{job.sk}.csv"
+    return f"talktiko-{job.type.replace('_', '-')}-{job.created_at[:10]}-{job.sk}.csv" + (
+        ".gz" if job.gzip else ""
+    )
 
 
 def download_path(export_id: str) -> str:

@@ -257,3 +257,8 @@ def release_token(transaction: Transaction, institution_id: str, member_id: str,
         models.MemberItem.pk.exists(),
         NotFound("member"),
     )
+
+
+def plan_of(institution_id: str) -> str:
+    """`free`, `pro` or `enterprise`."""
+    return "free" if institution_id == PUBLIC_INSTITUTION else models.institution_of(institution_id).plan

@@ -19,6 +19,10 @@ from chalicelib.core.types import (
     Version,
 )
 
+LocalDate = Annotated[
+    str, Field(max_length=10, description="In the learner's time zone", examples=["2026-11-25"])
+]
+
 
 class ExerciseAnswered(EventData, type="exercise.answered"):
     """A learner's answer was graded and recorded."""
@@ -38,6 +42,7 @@ class ExerciseAnswered(EventData, type="exercise.answered"):
     xp: Annotated[Count, Field(description="XP that this answer added", examples=[5])]
     duration_ms: Annotated[Milliseconds, Field(examples=[4200])]
     occurred_at: Time
+    local_date: LocalDate
 
 
 class ProgressUpdated(EventData, type="progress.updated"):
@@ -67,3 +72,29 @@ class CourseCompleted(EventData, type="course.completed"):
     learner_id: MemberId
     course_id: CourseId
     completed_at: Time
+
+
+class LevelReached(EventData, type="cefr.level_reached"):
+    """The evidence of a skill proves a CEFR level for the first time. Told once, also if it fades later."""
+
+    learner_id: MemberId
+    language: Annotated[str, Field(max_length=8, examples=["de"])]
+    skill: Annotated[str, Field(max_length=40, examples=["grammar"])]
+    level: Annotated[str, Field(max_length=2, examples=["A2"])]
+    reached_at: Time
+
+
+class AchievementUnlocked(EventData, type="achievement.unlocked"):
+    """A milestone was reached. Told once."""
+
+    learner_id: MemberId
+    code: Annotated[str, Field(max_length=40, examples=["first_lesson"])]
+    unlocked_at: Time
+
+
+class StreakExtended(EventData, type="streak.extended"):
+    """A day of activity made the learner's present streak longer."""
+
+    learner_id: MemberId
+    streak_days: Count
+    local_date: LocalDate

@@ -1,29 +1,32 @@
 """What a learner has done, in the learner's own partition.
 
-PK mem_…   SK LEARNER               totals: XP, attempts, days of activity, a version
+PK mem_…   SK LEARNER               totals: XP, days of activity, evidence, achievements; a version
 PK mem_…   SK ATTEMPT#att_…         an attempt, immutable
-PK mem_…   SK ITEM#itm_…            the best score in an item, ever
-PK mem_…   SK DAY#<date>#itm_…      the best score in an item on a local day, which earns its XP once
+PK mem_…   SK ITEM#itm_…            the best score in an item, its reviews, when it is due
+PK mem_…   SK ITEM#itm_…#<date>     an item on a local day: its XP, and its earliest answer, the evidence
 PK mem_…   SK LESSON#crs_…#lsn_…    how many of a lesson's items are passed
 PK mem_…   SK COURSE#crs_…          the same for the course, and how many of its lessons are completed
+PK mem_…   SK DAY#<date>            what was done on a local day
+PK mem_…   SK COMPLETION#…          a lesson or course that was completed, immutable
 
 Every write of a learner goes through the LEARNER item's version, so two devices at once are put in
-an order, and each decides on what it read. Nothing depends on which comes first: best scores are
-maxima, days a set, the rest is counted from those.
+an order, and each decides on what it read. Nothing depends on which comes first: the rest are sums of
+sums, maxima, minima and sets over the learner's attempts.
 
-Index `by_institution`: attempts by institution, UTC day of recording and shard, and course progress
-by institution and shard, for exports.
+Index `by_institution`, for exports: attempts and completions by institution, UTC day of recording and
+shard; course progress by institution and shard. Index `by_due`: a learner's items by the time they are due.
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, TypeVar
+from datetime import date, datetime
+from typing import Any, Protocol, TypeVar
 
-from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 
+from chalicelib.core.clock import instant
 from chalicelib.core.store import RawItem, Table, connection, query_in_bulk, table
 
 SHARDS = 8
@@ -38,7 +41,21 @@ class _ByInstitution(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call
     institution_sort = UnicodeAttribute(range_key=True)
 
 
+class _ByDue(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_due"
+        projection = IncludeProjection(["place", "reviews", "score"])
+
+    due_key = UnicodeAttribute(hash_key=True)
+    due_sort = UnicodeAttribute(range_key=True)
+
+
 class LearnerItem(Table):
+    """`evidence` by language, skill and cell; `items` counts different items by language, skill and level;
+    `reached` is the highest level that was proven, ever, by language and skill. `active_days` are runs:
+    first ordinal, number of days.
+    """
+
     class Meta:
         table_name = table("learning")
 
@@ -46,8 +63,17 @@ class LearnerItem(Table):
     sk = UnicodeAttribute(range_key=True, default="LEARNER")
     institution_id = UnicodeAttribute()
     xp = NumberAttribute(default=0)
+    board_xp = NumberAttribute(default=0)
     attempts = NumberAttribute(default=0)
-    active_days = JSONAttribute()
+    study_ms = NumberAttribute(default=0)
+    items_passed = NumberAttribute(default=0)
+    lessons_completed = NumberAttribute(default=0)
+    courses_completed = NumberAttribute(default=0)
+    active_days = JSONAttribute(default=list)
+    evidence = JSONAttribute(default=dict)
+    items = JSONAttribute(default=dict)
+    reached = JSONAttribute(default=dict)
+    achievements = JSONAttribute(default=dict)
     version = NumberAttribute(default=0)
 
 
@@ -75,6 +101,9 @@ class AttemptItem(Table):
     result = UnicodeAttribute()
     score = NumberAttribute()
     xp = NumberAttribute()
+    points = NumberAttribute()
+    guess = NumberAttribute(null=True)
+    imported = BooleanAttribute(default=False)
     duration_ms = NumberAttribute()
     occurred_at = UnicodeAttribute()
     local_date = UnicodeAttribute()
@@ -84,15 +113,62 @@ class AttemptItem(Table):
     changes = JSONAttribute()
 
 
-class BestItem(Table):
-    """The best score in an item: ever (`ITEM#…`), or on one day (`DAY#…`)."""
+class ItemItem(Table):
+    """`cells` are the kinds of evidence that the item has given; `place` says where it stands."""
+
+    class Meta:
+        table_name = table("learning")
+
+    by_due = _ByDue()
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    score = NumberAttribute(default=0)
+    attempts = NumberAttribute(default=0)
+    cells = JSONAttribute(default=list)
+    reviews = JSONAttribute(default=dict)
+    place = JSONAttribute(default=dict)
+    due_key = UnicodeAttribute()
+    due_sort = UnicodeAttribute()
+
+
+class ItemDayItem(Table):
+    """`xp` is the most that an answer earned, `board_xp` the same without imports; the earliest answer
+    of the day is evidence in its `cell`.
+    """
 
     class Meta:
         table_name = table("learning")
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    score = NumberAttribute()
+    xp = NumberAttribute(default=0)
+    board_xp = NumberAttribute(default=0)
+    earliest = UnicodeAttribute(null=True)
+    score = NumberAttribute(default=0)
+    cell = JSONAttribute(null=True)
+
+
+class DayItem(Table):
+    """Sums over the attempts of a local day. `courses`: board XP by course; `types`: attempts and scores (in
+    ten-thousandths) by item type; `hours`: milliseconds of study by local hour; `evidence`: the day's part.
+    """
+
+    class Meta:
+        table_name = table("learning")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    attempts = NumberAttribute(default=0)
+    correct = NumberAttribute(default=0)
+    items = NumberAttribute(default=0)
+    xp = NumberAttribute(default=0)
+    board_xp = NumberAttribute(default=0)
+    study_ms = NumberAttribute(default=0)
+    evidence = JSONAttribute(default=dict)
+    courses = JSONAttribute(default=dict)
+    types = JSONAttribute(default=dict)
+    hours = JSONAttribute(default=dict)
 
 
 class LessonItem(Table):
@@ -121,21 +197,46 @@ class CourseItem(Table):
     lessons_completed = NumberAttribute(default=0)
     lessons_total = NumberAttribute(default=0)
     xp = NumberAttribute(default=0)
+    board_xp = NumberAttribute(default=0)
     attempts = NumberAttribute(default=0)
     started_at = UnicodeAttribute()
     completed_at = UnicodeAttribute(null=True)
     last_activity_at = UnicodeAttribute()
 
 
-@dataclass(frozen=True)
-class State:
-    """All that one attempt may change, as it was read. None: not there yet."""
+class CompletionItem(Table):
+    """`lesson_id` is None for a course."""
 
-    learner: LearnerItem | None
-    best: BestItem | None
-    best_of_day: BestItem | None
-    lesson: LessonItem | None
-    course: CourseItem | None
+    class Meta:
+        table_name = table("learning")
+
+    by_institution = _ByInstitution()
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    institution_key = UnicodeAttribute()
+    institution_sort = UnicodeAttribute()
+    course_id = UnicodeAttribute()
+    lesson_id = UnicodeAttribute(null=True)
+    completed_at = UnicodeAttribute()
+
+
+@dataclass(frozen=True)
+class LessonState:
+    """All that completing a lesson may change, as it was read; a row that is not there yet is a new one."""
+
+    learner: LearnerItem
+    lesson: LessonItem
+    course: CourseItem
+
+
+@dataclass(frozen=True)
+class State(LessonState):
+    """All that one attempt may change."""
+
+    item: ItemItem
+    item_day: ItemDayItem
+    day: DayItem
 
 
 _T = TypeVar("_T", bound=Table)
@@ -149,35 +250,101 @@ def attempt_of(learner_id: str, attempt_id: str) -> AttemptItem | None:
         return None
 
 
+def learner_of(learner_id: str) -> LearnerItem | None:
+    """The totals of a learner; None before the first attempt."""
+    try:
+        return LearnerItem.get(learner_id, "LEARNER", consistent_read=True)
+    except LearnerItem.DoesNotExist:
+        return None
+
+
 def state_of(learner_id: str, *, item_id: str, day: date, course_id: str, lesson_id: str) -> State:
     """Read in one call, consistently."""
-    learner = "LEARNER"
-    best, best_of_day = f"ITEM#{item_id}", f"DAY#{day}#{item_id}"
-    lesson, course = f"LESSON#{course_id}#{lesson_id}", f"COURSE#{course_id}"
-    found = _batch_get(learner_id, [learner, best, best_of_day, lesson, course])
-
-    def one(model: type[_T], sk: str) -> _T | None:
-        return model.from_raw_data(dict(found[sk])) if sk in found else None
-
+    item, item_day, that_day = f"ITEM#{item_id}", f"ITEM#{item_id}#{day}", f"DAY#{day}"
+    learner, lesson, course = _lesson_keys(course_id, lesson_id)
+    row = _rows(learner_id, [learner, lesson, course, item, item_day, that_day])
     return State(
-        learner=one(LearnerItem, learner),
-        best=one(BestItem, best),
-        best_of_day=one(BestItem, best_of_day),
-        lesson=one(LessonItem, lesson),
-        course=one(CourseItem, course),
+        learner=row(LearnerItem, learner),
+        lesson=row(LessonItem, lesson),
+        course=row(CourseItem, course),
+        item=row(ItemItem, item),
+        item_day=row(ItemDayItem, item_day),
+        day=row(DayItem, that_day),
+    )
+
+
+def lesson_state_of(learner_id: str, course_id: str, lesson_id: str) -> LessonState:
+    """Read in one call, consistently."""
+    learner, lesson, course = _lesson_keys(course_id, lesson_id)
+    row = _rows(learner_id, [learner, lesson, course])
+    return LessonState(row(LearnerItem, learner), row(LessonItem, lesson), row(CourseItem, course))
+
+
+def _lesson_keys(course_id: str, lesson_id: str) -> tuple[str, str, str]:
+    return "LEARNER", f"LESSON#{course_id}#{lesson_id}", f"COURSE#{course_id}"
+
+
+class _Row(Protocol):
+    def __call__(self, model: type[_T], sk: str, /) -> _T: ...
+
+
+def _rows(learner_id: str, sort_keys: Sequence[str]) -> _Row:
+    """Reads the rows in one call; gives each as its model, a new one where there is none."""
+    found = _batch_get(learner_id, sort_keys)
+
+    def row(model: type[_T], sk: str) -> _T:
+        return model.from_raw_data(dict(found[sk])) if sk in found else model(learner_id, sk)
+
+    return row
+
+
+def days_of(learner_id: str, first: date, last: date) -> list[DayItem]:
+    """The local days with activity, in order. One query of at most that many small rows."""
+    return list(
+        DayItem.query(learner_id, DayItem.sk.between(f"DAY#{first}", f"DAY#{last}"), consistent_read=True)
     )
 
 
 def _batch_get(pk: str, sort_keys: Sequence[str]) -> Mapping[str, RawItem]:
+    found = _batch_get_keys([{"pk": {"S": pk}, "sk": {"S": sk}} for sk in sort_keys])
+    return {item["sk"]["S"]: item for item in found}
+
+
+def _batch_get_keys(wanted: list[RawItem]) -> list[RawItem]:
+    """The items of at most 100 keys, consistently, in any order."""
     name = LearnerItem.Meta.table_name
-    found: dict[str, RawItem] = {}
-    wanted: list[RawItem] = [{"pk": {"S": pk}, "sk": {"S": sk}} for sk in sort_keys]
+    found: list[RawItem] = []
     while wanted:
         request = {"RequestItems": {name: {"Keys": wanted, "ConsistentRead": True}}}
         answer = connection().dispatch("BatchGetItem", request)
-        found |= {item["sk"]["S"]: item for item in answer["Responses"].get(name, [])}
+        found += answer["Responses"].get(name, [])
         wanted = answer.get("UnprocessedKeys", {}).get(name, {}).get("Keys", [])
     return found
+
+
+def due_items(
+    learner_id: str, before: str, start: str | None, limit: int, *, backwards: bool
+) -> Sequence[ItemItem]:
+    """A learner's items that are due before this instant, the most overdue first."""
+    low, high = "", before
+    if start is not None:
+        low, high = ("", start) if backwards else (start + "~", before)
+    if low > high:
+        return []
+    due = ItemItem.due_sort
+    within = due < high if not low else due.between(low, high)
+    return list(ItemItem.by_due.query(learner_id, within, scan_index_forward=not backwards, limit=limit))
+
+
+def due_count(learner_id: str, before: str, at_most: int) -> int:
+    return ItemItem.by_due.count(learner_id, ItemItem.due_sort < before, limit=at_most)
+
+
+def totals_of(learner_id: str, course_ids: Sequence[str]) -> tuple[LearnerItem, dict[str, CourseItem]]:
+    """The learner's totals, and its progress in these courses by their ids. One call, consistent."""
+    keys = {course_id: f"COURSE#{course_id}" for course_id in course_ids}
+    row = _rows(learner_id, ["LEARNER", *keys.values()])
+    return row(LearnerItem, "LEARNER"), {one: row(CourseItem, key) for one, key in keys.items()}
 
 
 def lessons_of(learner_id: str, course_id: str) -> dict[str, LessonItem]:
@@ -195,9 +362,30 @@ def attempts_key(institution_id: str, day: date, shard: int) -> str:
     return f"{institution_id}#ATTEMPTS#{day}#{shard}"
 
 
+def completions_key(institution_id: str, day: date, shard: int) -> str:
+    """Partition of the index: what was completed on this UTC day."""
+    return f"{institution_id}#COMPLETIONS#{day}#{shard}"
+
+
 def courses_key(institution_id: str, shard: int) -> str:
     """Partition of the index: course progress of every learner."""
     return f"{institution_id}#COURSES#{shard}"
+
+
+def completion(
+    learner_id: str, institution_id: str, course_id: str, lesson_id: str | None, now: datetime
+) -> CompletionItem:
+    """The record of a lesson's completion, or of a course's."""
+    what = lesson_id or course_id
+    return CompletionItem(
+        learner_id,
+        f"COMPLETION#{what}",
+        institution_key=completions_key(institution_id, now.date(), shard_of(learner_id)),
+        institution_sort=f"{instant(now)}#{learner_id}#{what}",
+        course_id=course_id,
+        lesson_id=lesson_id,
+        completed_at=instant(now),
+    )
 
 
 def shard_of(learner_id: str) -> int:
@@ -208,26 +396,25 @@ def export_page(
     institution_key: str,
     attributes: Sequence[str],
     *,
+    low: str,
+    high: str,
     after: RawItem | None = None,
-    before_sort: str | None = None,
     limit: int = 500,
 ) -> tuple[list[RawItem], RawItem | None]:
     """A page of a partition of the index in its order, and the key to go on from, or None at its end.
 
-    Of each item only `attributes`. `before_sort` cuts the partition off: attempts sort by
-    `<recorded_at>#<attempt id>`.
+    Of each item only `attributes`; sort keys from `low` to `high`.
     """
-    values: dict[str, Any] = {":key": {"S": institution_key}}
-    condition = "institution_key = :key"
-    if before_sort is not None:
-        values[":before"] = {"S": before_sort}
-        condition += " AND institution_sort < :before"
     names = {f"#{number}": name for number, name in enumerate(attributes)}
     request: dict[str, Any] = {
         "TableName": AttemptItem.Meta.table_name,
         "IndexName": "by_institution",
-        "KeyConditionExpression": condition,
-        "ExpressionAttributeValues": values,
+        "KeyConditionExpression": "institution_key = :key AND institution_sort BETWEEN :low AND :high",
+        "ExpressionAttributeValues": {
+            ":key": {"S": institution_key},
+            ":low": {"S": low},
+            ":high": {"S": high},
+        },
         "ProjectionExpression": ", ".join(names),
         "ExpressionAttributeNames": names,
         "Limit": limit,
@@ -236,3 +423,29 @@ def export_page(
         request["ExclusiveStartKey"] = after
     answer = query_in_bulk(request)
     return answer["Items"], answer.get("LastEvaluatedKey")
+
+
+def learners_page(
+    courses_key: str, _attributes: Sequence[str], *, low: str, high: str, after: RawItem | None = None
+) -> tuple[list[RawItem], RawItem | None]:
+    """The totals of the learners of a partition of course progress, each once, and where to go on from.
+
+    Learners have no entry in the index: it would be written with every answer.
+    """
+    begin = after["low"]["S"] if after else low
+    courses, more = export_page(courses_key, ("pk",), low=begin, high=high)
+    learners = list(dict.fromkeys(item["pk"]["S"] for item in courses))
+    found: list[RawItem] = []
+    for start in range(0, len(learners), 100):
+        keys: list[RawItem] = [
+            {"pk": {"S": one}, "sk": {"S": "LEARNER"}} for one in learners[start : start + 100]
+        ]
+        found += _batch_get_keys(keys)
+    items: list[RawItem] = [{**item, "institution_sort": {"S": _beyond(item["pk"]["S"])}} for item in found]
+    items.sort(key=lambda item: str(item["pk"]["S"]))
+    return items, {"low": {"S": _beyond(learners[-1])}} if more else None
+
+
+def _beyond(learner_id: str) -> str:
+    """Sorts after every course of the learner."""
+    return f"{learner_id}#~"

@@ -32,7 +32,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProject
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.ids import is_id
-from chalicelib.core.store import Table, Transaction, table, unless_condition_failed
+from chalicelib.core.store import RawItem, Table, Transaction, query_in_bulk, table, unless_condition_failed
 from chalicelib.core.types import Schema
 
 KEPT = timedelta(days=90)
@@ -418,6 +418,25 @@ def deliveries_of(
     else:
         found = DeliveryItem.query(webhook_id, in_range, **query)
     return list(found)
+
+
+def export_page(
+    webhook_id: str, attributes: Sequence[str], *, low: str, high: str, after: RawItem | None = None
+) -> tuple[list[RawItem], RawItem | None]:
+    """A page of a webhook's deliveries in the order of their ids, and the key to go on from."""
+    names = {f"#{number}": name for number, name in enumerate(attributes)}
+    request: dict[str, Any] = {
+        "TableName": DeliveryItem.Meta.table_name,
+        "KeyConditionExpression": "pk = :key AND sk BETWEEN :low AND :high",
+        "ExpressionAttributeValues": {":key": {"S": webhook_id}, ":low": {"S": low}, ":high": {"S": high}},
+        "ProjectionExpression": ", ".join(names),
+        "ExpressionAttributeNames": names,
+        "Limit": 500,
+    }
+    if after is not None:
+        request["ExclusiveStartKey"] = after
+    answer = query_in_bulk(request)
+    return answer["Items"], answer.get("LastEvaluatedKey")
 
 
 def overdue(now: datetime) -> Iterator[DeliveryItem]:

@@ -93,6 +93,14 @@ def delete(transaction: Transaction, institution_id: str, webhook_id: str) -> No
     models.remove_webhook(transaction, institution_id, webhook_id)
 
 
+def ids_of(institution_id: str) -> list[str]:
+    """Of all webhooks, oldest first."""
+    return [item.sk for item in models.webhooks_of(institution_id)]
+
+
+export_page = models.export_page
+
+
 def fan_out(event: Event, now: datetime) -> None:
     """A delivery for each webhook that asked for this event; for a disabled one it is only recorded.
 

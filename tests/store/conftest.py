@@ -22,7 +22,7 @@ from tests.receiver import Receiver, receiving
 from tests.store import permissions
 from tests.store.ledger import Ledger
 
-QUEUES = ("events", "webhook-deliveries", "exports")
+QUEUES = ("events", "standings", "webhook-deliveries", "exports")
 
 
 class Died(BaseException):

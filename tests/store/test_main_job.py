@@ -289,6 +289,14 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
         f"/api/integrations/webhooks/{hook['id']}/deliveries?status=failed&event=exercise.answered",
         "/api/integrations/webhooks/event-types",
         "/api/integrations/exports",
+        "/api/progress-history?granularity=week",
+        "/api/cefr/report",
+        "/api/learning-insights",
+        "/api/reviews/due",
+        "/api/gamification/stats",
+        "/api/gamification/settings",
+        "/api/gamification/leaderboard?period=month",
+        "/api/stats",
     ]
     course = system.call("GET", "/api/courses", token=owner).body["data"][0]["id"]
     reads += [f"/api/courses/{course}", f"/api/courses/{course}/lesson-progress"]

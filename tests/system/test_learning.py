@@ -1,6 +1,7 @@
 """Answers over HTTP: graded, counted once, refused where they have no shape."""
 
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -177,3 +178,85 @@ def test_an_instructor_records_for_a_learner_and_a_learner_for_nobody_else(
     assert (done.status, done.body["data"]["attempt"]["learner_id"]) == (201, member)
     assert progress(instructor, items["ordering"], f"?learner_id={member}")["learner_id"] == member
     assert answer(learner, items["ordering"], None, learner_id=other).status == 404
+
+
+def test_what_was_answered_stands_in_every_report(newcomer: Client, items: dict[str, Item]) -> None:
+    item = items["multiple_choice"]
+    told = answer(newcomer, item, None).body["data"]["attempt"]["correct_answer"]
+    answer(newcomer, item, told)
+    stats = newcomer.get("/api/gamification/stats").body["data"]
+    assert (stats["xp"], stats["answers"], stats["streak"]["current_days"]) == (item["points"], 2, 1)
+    history = newcomer.get("/api/progress-history?granularity=month").body["data"]
+    assert (history["total"]["attempts"], history["total"]["xp"]) == (2, item["points"])
+    (german,) = newcomer.get("/api/cefr/report").body["data"]["languages"]
+    assert german["language"] == item["language"]
+    skill = next(one for one in german["skills"] if one["skill"] == item["skill"])
+    assert (skill["status"], skill["level"], skill["answers"]) == ("not_enough_evidence", None, 1)
+    insights = newcomer.get("/api/learning-insights").body["data"]
+    assert insights["active_days"] == 1
+    assert newcomer.rows("/api/reviews/due?before=2199-01-01T00:00:00Z")[0]["item_id"] == item["id"]
+
+
+def test_a_learner_appears_on_the_leaderboard_and_in_the_totals(
+    newcomer: Client, items: dict[str, Item]
+) -> None:
+    item = items["multiple_choice"]
+    told = answer(newcomer, item, None).body["data"]["attempt"]["correct_answer"]
+    answer(newcomer, item, told)
+    deadline = time.monotonic() + 60
+    while (board := newcomer.get("/api/gamification/leaderboard").body["data"])["you"] is None:
+        assert time.monotonic() < deadline, "the worker has not entered the learner"
+        time.sleep(0.5)
+    assert board["you"]["xp"] == item["points"]
+    assert board["participants"] >= 1
+    assert newcomer.get("/api/stats").body["data"]["learners"] >= 1
+    hidden = newcomer.call("PUT", "/api/gamification/settings", {"leaderboards": False})
+    assert hidden.status == 200
+    assert newcomer.get("/api/gamification/leaderboard").body["data"]["you"] is None
+
+
+def test_a_school_imports_what_its_learners_did_before(
+    owner: Client, learner: Client, items: dict[str, Item]
+) -> None:
+    member = learner.get("/api/gamification/stats").body["data"]["learner_id"]
+
+    def row(day: int, given: object) -> dict[str, object]:
+        return {
+            "attempt_id": f"att_{ULID()}",
+            "learner_id": member,
+            "item_id": items["cloze"]["id"],
+            "answer": given,
+            "duration_ms": 1000,
+            "occurred_at": f"2024-05-{day:02}T10:00:00Z",
+        }
+
+    rows = [row(1, None), row(2, "no list")]
+    told = owner.call("POST", "/api/progress/import", {"rows": rows})
+    assert told.status == 200, told.body
+    assert [one["status"] for one in told.body["data"]["rows"]] == ["recorded", "refused"]
+    again = owner.call("POST", "/api/progress/import", {"rows": rows}).body["data"]
+    assert (again["recorded"], again["duplicate"]) == (0, 1)
+    month = owner.get(f"/api/progress-history?learner_id={member}&from=2024-05-01&to=2024-05-31")
+    assert month.body["data"]["total"]["attempts"] == 1
+    foreign = {"rows": [{**rows[0], "learner_id": f"mem_{ULID()}"}]}
+    assert learner.call("POST", "/api/progress/import", foreign).body["data"]["refused"] == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/progress-history",
+        "/api/cefr/report",
+        "/api/learning-insights",
+        "/api/gamification/stats",
+        "/api/reviews/due",
+    ],
+)
+def test_reports_of_members_are_for_those_who_may(
+    path: str, owner: Client, learner: Client, stranger: Client
+) -> None:
+    member = learner.get("/api/gamification/stats").body["data"]["learner_id"]
+    staff = owner.get("/api/gamification/stats").body["data"]["learner_id"]
+    assert owner.get(f"{path}?learner_id={member}").status == 200
+    assert stranger.get(f"{path}?learner_id={member}").status == 404
+    assert learner.get(f"{path}?learner_id={staff}").status == 404

@@ -11,8 +11,9 @@ from functools import cache
 import pytest
 
 WORKERS = {
-    "chalicelib.events.worker": {"events", "institutions", "webhooks"},
-    "chalicelib.exports.worker": {"exports", "learning", "catalogue", "institutions"},
+    "chalicelib.events.worker": {"events", "institutions", "standings", "webhooks"},
+    "chalicelib.exports.worker": {"exports", "learning", "catalogue", "institutions", "webhooks"},
+    "chalicelib.standings.worker": {"standings", "learning", "catalogue", "institutions"},
     "chalicelib.webhooks.worker": {"webhooks"},
 }
 """A worker's module, and the slices that it needs."""

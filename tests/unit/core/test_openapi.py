@@ -45,13 +45,13 @@ GET /api/courses/{id}
 GET /api/lessons
 GET /api/trainings
 GET /api/trainingItems
-later GET /api/stats
+GET /api/stats
 GET /api/courses/{course}/lesson-progress
-later GET /api/progress-history
-later GET /api/cefr/report
-later GET /api/learning-insights
-later GET /api/gamification/stats
-later GET /api/gamification/leaderboard
+GET /api/progress-history
+GET /api/cefr/report
+GET /api/learning-insights
+GET /api/gamification/stats
+GET /api/gamification/leaderboard
 GET /api/integrations/webhooks
 POST /api/integrations/webhooks
 PUT /api/integrations/webhooks/{id}

@@ -1,8 +1,11 @@
 """Which items an export reads, in which order, and how they become rows."""
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -54,7 +57,8 @@ def attempt(number: int, recorded_at: datetime = NOON, **others: str | int | flo
 def cells(kind: str, item: RawItem) -> dict[str, str]:
     found = KINDS[kind]  # type: ignore[index]
     read = {name: value for name, value in item.items() if name in found.reads}
-    return dict(zip(found.columns, found.row(read), strict=True))
+    (row,) = found.rows(read, Selection(INSTITUTION, None, NOON))
+    return dict(zip(found.columns, row, strict=True))
 
 
 class Index:
@@ -74,14 +78,15 @@ class Index:
         key: str,
         attributes: Sequence[str],
         *,
+        low: str,
+        high: str,
         after: RawItem | None = None,
-        before_sort: str | None = None,
     ) -> tuple[list[RawItem], RawItem | None]:
         self.pages += 1
         found: list[RawItem] = [
             {name: value for name, value in item.items() if name in attributes}
             for item in self.partitions.get(key, [])
-            if before_sort is None or item["institution_sort"]["S"] < before_sort
+            if low <= item["institution_sort"]["S"] <= high
         ]
         start = 0 if after is None else found.index(after) + 1
         items = found[start : start + 2]
@@ -91,14 +96,16 @@ class Index:
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     found = Index()
-    monkeypatch.setattr(learning, "export_page", found.page)
+    for name in ("activity", "learner_progress"):
+        monkeypatch.setitem(KINDS, name, replace(KINDS[name], page=found.page))
     return found
 
 
 def read(kind: str, selection: Selection) -> Iterator[RawItem]:
     found = KINDS[kind]  # type: ignore[index]
+    wanted = found.wanted(selection)
     for step in found.steps(selection):
-        yield from filter(found.wanted(selection), kinds.items_of(found, selection, step))
+        yield from (item for _, item in kinds.items_of(found, selection, step, None) if wanted(item))
 
 
 def test_an_attempt_as_a_row() -> None:
@@ -214,3 +221,76 @@ def test_progress_is_whole_while_learners_come_and_go(index: Index) -> None:
     stayed = {f"mem_{number:026}" for number in range(0, 400, 2)}
     assert len(found) == len(set(found))
     assert stayed <= set(found)
+
+
+def test_reading_goes_on_after_any_row(index: Index) -> None:
+    for number in range(40):
+        key = learning.attempts_key(INSTITUTION, NOON.date(), number * 7 % learning.SHARDS)
+        index.add(key, attempt(number, NOON + timedelta(seconds=number // 3)))
+    kind = KINDS["activity"]
+    selection = Selection(INSTITUTION, NOON, NOON + timedelta(hours=1))
+    (step,) = kind.steps(selection)
+    whole = [sort for sort, _ in kinds.items_of(kind, selection, step, None)]
+    assert len(whole) == 40
+    for at, sort in enumerate(whole):
+        assert [one for one, _ in kinds.items_of(kind, selection, step, sort)] == whole[at + 1 :]
+
+
+def test_members_alone(index: Index) -> None:
+    key = learning.attempts_key(INSTITUTION, NOON.date(), 0)
+    index.add(key, attempt(1), attempt(2, pk="mem_other"))
+    selection = Selection(INSTITUTION, NOON, NOON + timedelta(days=1), learner_ids=frozenset({"mem_other"}))
+    assert [item["sk"]["S"][-1] for item in read("activity", selection)] == ["2"]
+
+
+def test_columns_are_chosen_in_the_order_asked_for() -> None:
+    kind = KINDS["activity"]
+    (row,) = kind.rows(attempt(1), Selection(INSTITUTION, None, NOON))
+    assert kinds.chosen(kind, ["score", "learner_id"])(row) == ("0.5", LEARNER)
+    assert kinds.chosen(kind, list(kind.columns))(row) == row
+
+
+def test_times_are_shown_in_the_zone_asked_for() -> None:
+    kind = KINDS["activity"]
+    (row,) = kind.rows(attempt(1), Selection(INSTITUTION, None, NOON))
+    shown = dict(zip(kind.columns, kinds.in_zone(kind, ZoneInfo("Europe/Berlin"))(row), strict=True))
+    assert shown["occurred_at"] == "2026-05-02T00:30:00+02:00"
+    assert shown["local_date"] == "2026-05-02"
+    assert kinds.in_zone(kind, ZoneInfo("UTC"))(row) == row
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_a_kind_is_of_one_piece(name: str) -> None:
+    kind = KINDS[name]  # type: ignore[index]
+    assert kind.times <= set(kind.columns)
+    assert all(text and text.endswith(".") for text in kind.columns.values())
+    assert kind.sort in kind.reads
+
+
+def test_a_completion_and_a_delivery_as_rows() -> None:
+    done = raw(pk=LEARNER, course_id=COURSE, lesson_id="lsn_1", completed_at="2026-05-02T12:00:00.250Z")
+    assert cells("completions", done) == {
+        "learner_id": LEARNER, "what": "lesson", "course_id": COURSE, "lesson_id": "lsn_1",
+        "completed_at": "2026-05-02T12:00:00Z",
+    }  # fmt: skip
+    sent = raw(sk="dlv_1", pk="whk_1", event_id="evt_1", event_type="lesson.completed", trigger="event",
+               status="failed", failure_reason="exhausted", attempts_made=4, last_status_code=503,
+               created_at="2026-05-02T12:00:00.000Z", finished_at="2026-05-02T13:00:00.000Z")  # fmt: skip
+    found = cells("webhook_deliveries", sent)
+    assert (found["status"], found["failure_reason"], found["last_status_code"]) == (
+        "failed",
+        "exhausted",
+        "503",
+    )
+
+
+def test_levels_are_a_row_for_each_language_and_skill() -> None:
+    totals = raw(pk=LEARNER, sk="LEARNER", institution_id=INSTITUTION, version=1,
+                 evidence=json.dumps({"de": {"grammar": {"A1:0": [3, 3000, 30_000_000]}}}),
+                 items=json.dumps({"de": {"grammar": {"A1": 3}}}), reached="{}")  # fmt: skip
+    rows = list(KINDS["cefr"].rows(totals, Selection(INSTITUTION, None, NOON)))
+    assert len(rows) == 6
+    grammar = dict(zip(KINDS["cefr"].columns, next(row for row in rows if row[2] == "grammar"), strict=True))
+    assert (grammar["language"], grammar["status"], grammar["answers"], grammar["items"]) == (
+        "de", "not_enough_evidence", "3", "3",
+    )  # fmt: skip

@@ -1,17 +1,16 @@
 """What a worker does with a job: which tries are its last, and what becomes of a claim that is lost."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from chalicelib.exports import making, models
-from chalicelib.exports.making import BROKEN, TOO_LARGE, TRIES, OutOfTime
+from chalicelib.exports import files, making, models, service
+from chalicelib.exports.making import BROKEN, TRIES, OutOfTime, TooManyRows
 from chalicelib.exports.models import ClaimLost, JobItem, Place
 
 PLACE = Place(institution_id="ins_1", export_id="exp_1")
-MADE = making.Made("a.csv", 3, 100, "00", datetime(2026, 11, 25, tzinfo=UTC))
+MADE = making.Made("a.csv", 3, 100, "00")
 
 
 class Job:
@@ -21,7 +20,10 @@ class Job:
         self.ends: list[Any] = []
         self._patch = monkeypatch.setattr
         self._patch(models, "release", lambda _: self.ends.append("released"))
-        self._patch(making, "_complete", lambda _, made: self.ends.append(made))
+        self._patch(models, "start_over", lambda _: self.ends.append("started over"))
+        self._patch(models, "job_of", lambda *_: JobItem("ins_1", "exp_1", status="running"))
+        self._patch(service, "wake", lambda _: self.ends.append("woken"))
+        self._patch(making, "_complete", lambda _, made, __: self.ends.append(made))
         self._patch(making, "_fail", lambda _, error: self.ends.append(error))
 
     def make(self, *, tries: int, error: Exception | None = None) -> None:
@@ -73,12 +75,30 @@ def test_a_job_whose_last_worker_died_is_not_begun_again(job: Job) -> None:
     assert job.ends == [BROKEN]
 
 
-def test_too_much_for_one_run_is_not_tried_again(job: Job) -> None:
+def test_what_is_not_done_in_time_is_gone_on_with_at_once(job: Job) -> None:
     job.make(tries=1, error=OutOfTime())
-    assert job.ends == [TOO_LARGE]
+    assert job.ends == ["released", "woken"]
+
+
+def test_more_rows_than_the_plan_allows_are_not_tried_again(job: Job) -> None:
+    job.make(tries=1, error=TooManyRows())
+    assert job.ends == [making.TOO_MANY.format("100,000")]
+
+
+def test_a_file_that_was_completed_by_one_who_then_died_is_made_anew(job: Job) -> None:
+    with pytest.raises(files.UploadGone):
+        job.make(tries=1, error=files.UploadGone())
+    assert job.ends == ["started over", "released"]
 
 
 @pytest.mark.parametrize("tries", [1, TRIES])
 def test_who_has_lost_the_claim_writes_nothing(job: Job, tries: int) -> None:
     job.make(tries=tries, error=ClaimLost())
     assert job.ends == []
+
+
+def test_who_was_cancelled_removes_what_s3_has(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "job_of", lambda *_: JobItem("ins_1", "exp_1", status="cancelled"))
+    monkeypatch.setattr(files, "abandon", lambda key, _: job.ends.append(key))
+    job.make(tries=1, error=ClaimLost())
+    assert job.ends == ["ins_1/exp_1.csv"]

@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 def wish(
     kind: ExportType = "activity", from_at: datetime | None = None, to_at: datetime | None = None
 ) -> Wish:
-    return Wish(type=kind, from_at=from_at, to_at=to_at, course_id=None, delimiter=",", bom=True)
+    return Wish(type=kind, from_at=from_at, to_at=to_at)
 
 
 def job(**values: Any) -> JobItem:
@@ -119,9 +119,58 @@ def test_a_link_is_made_anew_as_long_as_the_file_lives(monkeypatch: pytest.Monke
     lives = NOW + service.FILE_LIVES
     found = job(status="completed", file_key="a.csv", file_expires_at=instant(lives))
     monkeypatch.setattr(models, "job_of", lambda *_: found)
-    monkeypatch.setattr(files, "link", lambda key, name: f"{key} as {name}")
+    monkeypatch.setattr(files, "link", lambda key, name, _: f"{key} as {name}")
     for now in (NOW, NOW + DAY, lives - timedelta(seconds=1)):
         url, until = service.link("ins_1", "exp_1", now)
         assert url == f"a.csv as {service.file_name(found)}"
         assert until == now + timedelta(minutes=5)
         assert service.is_downloadable(found, now)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (Wish("activity", since=NOW + DAY), "filters.since"),
+        (Wish("activity", since=NOW - 367 * DAY), "filters.since"),
+        (Wish("activity", since=NOW - DAY, to_at=NOW), "filters.since"),
+        (Wish("learner_progress", since=NOW - DAY), "filters.since"),
+    ],
+)
+def test_a_watermark_that_cannot_be_meant_is_refused(asked: Wish, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        service.checked_span(asked, NOW)
+    assert list(refused.value.fields) == [field]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (Wish("cefr", course_id="crs_01KAXG7Y0000000000000000A1"), "filters.course_id"),
+        (Wish("webhook_deliveries", learner_ids=("mem_1",)), "filters.learner_ids"),
+        (Wish("activity", columns=("learner_id", "email")), "format.columns"),
+        (Wish("activity", columns=("xp", "xp")), "format.columns"),
+        (Wish("activity", time_zone="Mars/Olympus"), "format.time_zone"),
+        (Wish("activity", time_zone="../etc/passwd"), "format.time_zone"),
+    ],
+)
+def test_a_selection_that_does_not_go_with_its_type_is_refused(asked: Wish, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        service._check_selection(asked)
+    assert list(refused.value.fields) == [field]
+
+
+def test_an_incremental_export_goes_on_where_the_last_one_ended() -> None:
+    first = job(type="activity", to_at=instant(NOW), cut_off_at=instant(NOW - timedelta(minutes=2)))
+    since = service.next_since(first)
+    assert since == "2026-11-25T11:58:00Z"
+    asked = Wish("activity", since=datetime.fromisoformat(since))
+    assert service.checked_span(asked, NOW + DAY) == (NOW - timedelta(minutes=2), NOW + DAY)
+    past = job(type="activity", to_at=instant(NOW - DAY), cut_off_at=instant(NOW))
+    assert service.next_since(past) == "2026-11-24T12:00:00Z"
+    assert service.next_since(job(cut_off_at=instant(NOW))) is None
+
+
+def test_a_running_job_says_when_it_may_be_done() -> None:
+    running = job(status="running", percent=25, started_at=instant(NOW - timedelta(seconds=30)))
+    assert service.finishes_at(running, NOW) == NOW + timedelta(seconds=90)
+    assert service.finishes_at(job(status="queued", percent=0), NOW) is None

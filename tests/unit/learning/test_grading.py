@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from chalicelib.catalogue.items import SELF_ASSESSED, Item, ItemType, TypedAnswer
 from chalicelib.core.errors import Invalid
 from chalicelib.learning import text
+from chalicelib.learning.folding import PASS_MARK
 from chalicelib.learning.grading import LONGEST_ANSWER, grade, inversions
-from chalicelib.learning.service import PASS_MARK
 
 LETTERS = "abcd"
 
