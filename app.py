@@ -10,6 +10,8 @@ from chalicelib.events.worker import jobs as event_jobs
 from chalicelib.exports.routes import api as exports
 from chalicelib.exports.worker import jobs as export_jobs
 from chalicelib.learning.routes import api as learning
+from chalicelib.personal_data.routes import api as personal_data
+from chalicelib.personal_data.worker import jobs as data_jobs
 from chalicelib.standings.routes import api as standings
 from chalicelib.standings.worker import jobs as standing_jobs
 from chalicelib.webhooks.routes import api as webhooks
@@ -17,10 +19,10 @@ from chalicelib.webhooks.worker import jobs as webhook_jobs
 
 app = Chalice(app_name="talktiko")
 
-for blueprint in (auth, catalogue, learning, standings, webhooks, exports, documentation):
+for blueprint in (auth, catalogue, learning, standings, webhooks, exports, personal_data, documentation):
     app.register_blueprint(blueprint)
 
-for blueprint in (event_jobs, standing_jobs, webhook_jobs, export_jobs):
+for blueprint in (event_jobs, standing_jobs, webhook_jobs, export_jobs, data_jobs):
     app.register_blueprint(blueprint)
 
 complete(app)

@@ -8,9 +8,10 @@ import hashlib
 import unicodedata
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DeleteError
 
 from chalicelib.core.errors import NotFound
-from chalicelib.core.store import Table, table
+from chalicelib.core.store import Table, table, unless_condition_failed
 from chalicelib.core.tokens import TokenItem
 
 
@@ -57,6 +58,14 @@ def user_by_email(email: str) -> UserItem | None:
         return user_of(user_id)
     except NotFound:
         return None
+
+
+def forget_address(email: str, user_id: str) -> None:
+    """Let an address be nobody's, unless it is another user's by now."""
+    try:
+        EmailItem(email_key(email)).delete(EmailItem.user_id == user_id)
+    except DeleteError as error:
+        unless_condition_failed(error)
 
 
 def tokens_of(token_ids: frozenset[str]) -> list[TokenItem]:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.auth import models, passwords
 from chalicelib.core import limits
 from chalicelib.core.abilities import EVERYTHING
-from chalicelib.core.clock import epoch, rfc3339
+from chalicelib.core.clock import epoch, of_epoch, rfc3339
 from chalicelib.core.errors import Conflict, Invalid, NotFound, Unauthenticated
 from chalicelib.core.ids import new_id
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
 from chalicelib.core.tokens import Principal, TokenItem, mint
+from chalicelib.core.types import Held
 from chalicelib.institutions import service as institutions
 
 TOKEN_LIFE = timedelta(days=365)
@@ -203,6 +204,51 @@ def revoke(transaction: Transaction, caller: Principal, token_id: str) -> None:
         raise NotFound("token")
     transaction.delete(TokenItem(token_id), TokenItem.token_id.exists(), NotFound("token"))
     institutions.release_token(transaction, caller.institution_id, caller.member_id, token_id)
+
+
+def personal_data(whom: institutions.Person) -> Held:
+    """The account without its password, and the tokens without their secrets."""
+    user = models.user_of(whom.user_id)
+    yield (
+        "account",
+        [
+            {
+                "user_id": user.pk,
+                "email": user.email,
+                "name": user.name,
+                "created_at": of_epoch(user.created_at),
+            }
+        ],
+    )
+    yield "tokens", [_token_facts(item) for item in models.tokens_of(whom.token_ids)]
+
+
+def _token_facts(item: TokenItem) -> dict[str, object]:
+    used = item.last_used_at
+    return {
+        "id": item.token_id,
+        "name": item.name,
+        "kind": item.kind,
+        "abilities": list(item.abilities),
+        "created_at": of_epoch(item.created_at),
+        "last_used_at": None if used is None else of_epoch(used),
+        "expires_at": of_epoch(item.expires_at),
+    }
+
+
+def revoke_all(transaction: Transaction, token_ids: frozenset[str]) -> None:
+    for token_id in sorted(token_ids):
+        transaction.delete(TokenItem(token_id))
+
+
+def erase(user_id: str) -> None:
+    """Forget an account, its address first: from then on nobody signs in with it. Safe to repeat."""
+    try:
+        user = models.user_of(user_id)
+    except NotFound:
+        return
+    models.forget_address(user.email, user_id)
+    user.delete()
 
 
 def moment(seconds: float) -> datetime:

@@ -25,6 +25,11 @@ def shown(stored: str | None) -> str | None:
     return None if stored is None else rfc3339(datetime.fromisoformat(stored))
 
 
+def of_epoch(seconds: float) -> str:
+    """Whole seconds since 1970 as the API shows them."""
+    return rfc3339(datetime.fromtimestamp(int(seconds), UTC))
+
+
 def epoch(moment: datetime) -> int:
     """Whole seconds since 1970, as DynamoDB's TTL wants them."""
     return int(moment.timestamp())

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from botocore.session import Session
 from pydantic_core import from_json
 from pynamodb.connection import Connection
+from pynamodb.connection.base import MetaTable
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import CancellationReason, PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
@@ -59,10 +60,15 @@ class Table(Model):
         own = super()._get_connection()
         shared = connection()
         if own.connection is not shared:
-            # several models share a table; the one that knows its indexes describes it
-            known, described = shared._tables.get(own.table_name), own.get_meta_table()
-            if known is None or described.data.get("GlobalSecondaryIndexes"):
-                shared._tables[own.table_name] = described
+            # several models share a table; each describes the indexes that it knows
+            described = own.get_meta_table().data
+            known = shared._tables.setdefault(own.table_name, MetaTable(dict(described))).data
+            for part, name in (
+                ("GlobalSecondaryIndexes", "IndexName"),
+                ("AttributeDefinitions", "AttributeName"),
+            ):
+                both = [*known.get(part, ()), *described.get(part, ())]
+                known[part] = list({one[name]: one for one in both}.values())
             own.connection = shared
         return own
 

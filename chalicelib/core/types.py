@@ -5,6 +5,7 @@ The OpenAPI document is made of what they say: a field of such a type needs no l
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ AttemptId = Annotated[str, _id("att_01M895Q3PGSGTZJB48EY4HDD14")]
 EventId = Annotated[str, _id("evt_01M895V1SSTWF32BJQ85Q8WN82")]
 WebhookId = Annotated[str, _id("whk_01M898ET6E1YPK214Y4KM844WQ")]
 DeliveryId = Annotated[str, _id("dlv_01M897PXYS28NP5Y4T1Z0RR045")]
+DataRequestId = Annotated[str, _id("dtr_01M8951R2Y5W8Q3T6Z0K4H7N9B")]
 ExportId = Annotated[str, _id("exp_01M89546FF7GTNRXWX51K5Y1E7")]
 
 Time = Annotated[
@@ -96,6 +98,10 @@ Email = Annotated[
 EventType = Annotated[
     str, Field(max_length=60, pattern=r"^[a-z_]+(\.[a-z_]+)+$", examples=["lesson.completed"])
 ]
+
+
+Held = Iterator[tuple[str, Iterable[Mapping[str, object]]]]
+"""What a slice holds of a person: tables by name, each read before the next."""
 
 
 class Schema(BaseModel):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from chalicelib.auth import service as auth
-from chalicelib.core import events, idempotency, outbound, paging
+from chalicelib.core import events, idempotency, outbound, paging, storage
 from chalicelib.core.abilities import ABILITIES, EVERYTHING, Role, held
 from chalicelib.core.http import ENDPOINTS
 from chalicelib.core.openapi import document
@@ -17,7 +17,7 @@ from chalicelib.core.openapi.refusals import REFUSALS, Refusal
 from chalicelib.core.openapi.telling import told
 from chalicelib.core.settings import settings
 from chalicelib.documentation.samples import SAMPLES, TOLERANCE_SECONDS, Sample
-from chalicelib.exports import files, kinds
+from chalicelib.exports import kinds
 from chalicelib.exports import service as exports
 from chalicelib.institutions import service as institutions
 from chalicelib.webhooks import delivering
@@ -78,8 +78,8 @@ def facts(base_url: str) -> Mapping[str, str]:
         "languages": ", ".join(f"[{sample.language}](#{sample.anchor})" for sample in SAMPLES),
         "samples": "\n".join(map(_sample, SAMPLES)),
         # exports
-        "link_minutes": f"{files.LINK_LIVES.total_seconds() / 60:.0f}",
-        "file_days": f"{exports.FILE_LIVES.days}",
+        "link_minutes": f"{storage.LINK_LIVES.total_seconds() / 60:.0f}",
+        "file_days": f"{storage.FILE_LIVES.days}",
         "export_limits": "; ".join(
             f"{plan}: {unfinished} unfinished, {rows:,} rows"
             for plan, (unfinished, rows) in exports.LIMITS.items()

@@ -1,13 +1,10 @@
-"""Export files on S3: written in parts at constant memory, gone on with after a death, read by links that
-live for minutes.
-"""
+"""Export files on S3: written in parts at constant memory, gone on with after a death."""
 
 import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +20,6 @@ PART_BYTES = 8 * 1024 * 1024
 """A part is cut as soon as it has that many; S3 takes 5 MiB and more, and 10,000 parts."""
 CSV = "text/csv; charset=utf-8"
 GZIP = "application/gzip"
-LINK_LIVES = timedelta(minutes=5)
 _GZIP_FORMAT = 31  # zlib: a gzip member with the largest window, its time left at 0
 _READ_BYTES = 1024 * 1024
 
@@ -150,32 +146,3 @@ def abandon(key: str, sent: Sent | None) -> None:
         aws.s3().abort_multipart_upload(Bucket=settings().bucket, Key=key, UploadId=sent.upload_id)
     except (BotoCoreError, ClientError) as error:
         log.warning("export.upload_left_to_lifecycle", key=key, error=type(error).__name__)
-
-
-def put(key: str, body: bytes, media_type: str) -> None:
-    """A small file, such as a manifest."""
-    aws.s3().put_object(Bucket=settings().bucket, Key=key, Body=body, ContentType=media_type)
-
-
-def remove(*keys: str) -> None:
-    """Safe to repeat: what is not there counts as removed."""
-    for key in keys:
-        aws.s3().delete_object(Bucket=settings().bucket, Key=key)
-
-
-def link(key: str, file_name: str, media_type: str = CSV) -> str:
-    """A link that anyone may follow for five minutes. Made without a call to AWS.
-
-    It dies with the credentials of the role that signs it, whatever it says: so it is made when asked
-    for, and never stored.
-    """
-    return aws.s3().generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": settings().bucket,
-            "Key": key,
-            "ResponseContentDisposition": f'attachment; filename="{file_name}"',
-            "ResponseContentType": media_type,
-        },
-        ExpiresIn=int(LINK_LIVES.total_seconds()),
-    )

@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.core.clock import instant
+from chalicelib.core.csv_file import text
 from chalicelib.core.store import RawItem
-from chalicelib.exports.csv_file import text
 from chalicelib.learning import service as learning
 from chalicelib.webhooks import service as webhooks
 

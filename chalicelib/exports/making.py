@@ -17,14 +17,14 @@ from zoneinfo import ZoneInfo
 
 from pynamodb.expressions.update import Action
 
-from chalicelib.core import clock, outbox
+from chalicelib.core import clock, csv_file, outbox, storage
 from chalicelib.core.clock import instant
 from chalicelib.core.errors import NotFound
 from chalicelib.core.events import EventData, new_event
 from chalicelib.core.logs import log
 from chalicelib.core.settings import settings
 from chalicelib.core.store import RawItem, Transaction
-from chalicelib.exports import csv_file, files, models, service
+from chalicelib.exports import files, models, service
 from chalicelib.exports.events import ExportCompleted, ExportFailed
 from chalicelib.exports.files import Upload
 from chalicelib.exports.kinds import KINDS, Kind, Partitions, Row, Selection, chosen, in_zone, items_of
@@ -100,13 +100,14 @@ def _try(job: JobItem, now: datetime) -> None:
 
 
 def _clear_up(job: JobItem, now: datetime) -> None:
-    """Where the job was cancelled, nobody else will remove what S3 has of it."""
+    """Where the job was cancelled or removed, nobody else will remove what S3 has of it."""
     try:
         present = models.job_of(job.pk, job.sk, now)
     except NotFound:
         present = None
     if present is None or present.status == "cancelled":
         files.abandon(service.file_key(job), job.sent)
+        storage.remove(service.file_key(job), service.manifest_key(job))
 
 
 def _write(job: JobItem) -> Made:
@@ -185,14 +186,14 @@ def _complete(job: JobItem, made: Made, begun_at: datetime) -> None:
     now = clock.now()
     job.rows, job.size_bytes, job.sha256, job.file_key = made.rows, made.size_bytes, made.sha256, made.key
     manifest = json.dumps(service.manifest(job), indent=2).encode()
-    files.put(service.manifest_key(job), manifest, "application/json")
+    storage.put(service.manifest_key(job), manifest, "application/json")
     facts = [
         JobItem.rows.set(made.rows),
         JobItem.percent.set(100),
         JobItem.file_key.set(made.key),
         JobItem.size_bytes.set(made.size_bytes),
         JobItem.sha256.set(made.sha256),
-        JobItem.file_expires_at.set(instant(datetime.fromisoformat(job.created_at) + service.FILE_LIVES)),
+        JobItem.file_expires_at.set(instant(datetime.fromisoformat(job.created_at) + storage.FILE_LIVES)),
     ]
     told = ExportCompleted(
         export_id=job.sk,

@@ -107,6 +107,17 @@ class DueItem(Table):
     due_at = UnicodeAttribute()
 
 
+_OVER: list[Action] = [
+    JobItem.step.set(0),
+    JobItem.after.remove(),
+    JobItem.sent_rows.set(0),
+    JobItem.upload_id.remove(),
+    JobItem.parts.set(0),
+    JobItem.sent_bytes.set(0),
+]
+"""Forgets the checkpoint."""
+
+
 class ClaimLost(Exception):
     """The lease ran out and somebody else has the job, or it is final: what was made is not the file."""
 
@@ -213,17 +224,7 @@ def checkpoint(job: JobItem, step: int, after: str, rows: int, sent: Sent) -> No
 
 def start_over(job: JobItem) -> None:
     """Forget the checkpoint: S3 does not know the upload any more. Raises `ClaimLost`."""
-    _update_mine(
-        job,
-        [
-            JobItem.step.set(0),
-            JobItem.after.remove(),
-            JobItem.sent_rows.set(0),
-            JobItem.upload_id.remove(),
-            JobItem.parts.set(0),
-            JobItem.sent_bytes.set(0),
-        ],
-    )
+    _update_mine(job, [*_OVER])
 
 
 def release(job: JobItem) -> None:
@@ -248,6 +249,35 @@ def cancel(transaction: Transaction, job: JobItem, now: datetime) -> None:
     transaction.update(JobItem(job.pk, job.sk), actions, JobItem.status.is_in(*UNFINISHED), finished)
     transaction.delete(DueItem(sk=job.sk))
     transaction.update(CountItem(job.pk), [CountItem.unfinished.add(-1)])
+
+
+def jobs_since(institution_id: str, moment: datetime) -> Iterator[JobItem]:
+    low = new_id("exp", moment)[: len("exp_") + 10]
+    return iter(JobItem.query(institution_id, JobItem.sk.between(low, "exp_~"), consistent_read=True))
+
+
+def begin_anew(job: JobItem, due_at: datetime) -> None:
+    """Let an unfinished job be made from its beginning, later. Raises `ClaimLost` if it has been finished."""
+    transaction = Transaction()
+    actions: list[Action] = [
+        *_OVER,
+        JobItem.status.set("queued"),
+        JobItem.claim.remove(),
+        JobItem.claimed_until.remove(),
+    ]
+    transaction.update(JobItem(job.pk, job.sk), actions, JobItem.status.is_in(*UNFINISHED), ClaimLost())
+    transaction.put(DueItem(sk=job.sk, institution_id=job.pk, due_at=instant(due_at)))
+    transaction.commit()
+
+
+def expire_file(job: JobItem, now: datetime) -> None:
+    """Note that the file of a completed job is gone."""
+    try:
+        JobItem(job.pk, job.sk).update(
+            [JobItem.file_expires_at.set(instant(now))], JobItem.status == "completed"
+        )
+    except UpdateError as error:
+        unless_condition_failed(error)
 
 
 def remove(transaction: Transaction, job: JobItem) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 from zoneinfo import available_timezones
 
-from chalicelib.core import queues
+from chalicelib.core import queues, storage
 from chalicelib.core.clock import epoch, instant, shown
 from chalicelib.core.errors import Conflict, DomainError, Invalid, NotFound
 from chalicelib.core.ids import new_id
@@ -26,8 +26,6 @@ EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 """Nothing was recorded before."""
 LIMITS = {"free": (2, 100_000), "pro": (5, 2_000_000), "enterprise": (20, 20_000_000)}
 """By plan: how many exports may be unfinished, and how many rows a file may have."""
-FILE_LIVES = timedelta(days=7)
-"""The lifecycle of the bucket counts the same, from the day on which the file was begun."""
 PATIENCE = timedelta(minutes=1)
 """How long a new job's queue message is waited for before it counts as lost."""
 ASKED_AFTER = timedelta(minutes=6)
@@ -210,7 +208,7 @@ def link(institution_id: str, export_id: str, now: datetime) -> tuple[str, datet
     if _has_expired(job, now):
         raise FileExpired
     media_type = files.GZIP if job.gzip else files.CSV
-    return files.link(job.file_key, file_name(job), media_type), now + files.LINK_LIVES
+    return storage.link(job.file_key, file_name(job), media_type), now + storage.LINK_LIVES
 
 
 def remove(transaction: Transaction, caller: Principal, export_id: str, now: datetime) -> None:
@@ -219,8 +217,9 @@ def remove(transaction: Transaction, caller: Principal, export_id: str, now: dat
     unfinished = job.status in models.UNFINISHED
     if unfinished:
         models.cancel(transaction, job, now)
+        transaction.after(lambda: files.abandon(file_key(job), job.sent))
     else:
-        files.remove(file_key(job), manifest_key(job))
+        storage.remove(file_key(job), manifest_key(job))
         models.remove(transaction, job)
     transaction.after(
         lambda: log.info(
@@ -231,6 +230,25 @@ def remove(transaction: Transaction, caller: Principal, export_id: str, now: dat
             member_id=caller.member_id,
         )
     )
+
+
+def erase(institution_id: str, learner_id: str, now: datetime) -> None:
+    """Remove the files that may show a learner whose learning is erased; make those under way anew.
+
+    Safe to repeat. A file that is made anew begins once the index has followed the table.
+    """
+    for job in models.jobs_since(institution_id, now - storage.FILE_LIVES):
+        if not KINDS[type_of(job)].takes_learners or (job.learner_ids and learner_id not in job.learner_ids):
+            continue
+        if job.status in models.UNFINISHED and job.started_at is not None:
+            try:
+                models.begin_anew(job, now + PATIENCE)
+                files.abandon(file_key(job), job.sent)
+            except models.ClaimLost:
+                job.status = "completed"
+        if job.status == "completed":
+            storage.remove(file_key(job), manifest_key(job))
+            models.expire_file(job, now)
 
 
 def manifest(job: JobItem) -> dict[str, object]:

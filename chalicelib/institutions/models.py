@@ -70,6 +70,14 @@ def members_of(institution_id: str) -> Iterator[MemberItem]:
     return MemberItem.query(institution_id, MemberItem.sk.startswith("mem_"), consistent_read=True)
 
 
+def forget_membership(user_id: str, institution_id: str) -> None:
+    MembershipItem(f"USER#{user_id}", institution_id).delete()
+
+
+def forget_member(institution_id: str, member_id: str) -> None:
+    MemberItem(institution_id, member_id).delete()
+
+
 def membership_of(user_id: str, institution_id: str) -> MembershipItem:
     """Raises `NotFound` where the user is no member."""
     try:

@@ -12,17 +12,20 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.core import outbox, tokens
 from chalicelib.core.abilities import Role
-from chalicelib.core.clock import epoch
+from chalicelib.core.clock import epoch, of_epoch
 from chalicelib.core.errors import Conflict, Invalid, NotFound
 from chalicelib.core.events import Event, new_event
 from chalicelib.core.ids import new_id
 from chalicelib.core.store import Stale, Transaction
 from chalicelib.core.tokens import TokenItem
+from chalicelib.core.types import Held
 from chalicelib.institutions import models
 from chalicelib.institutions.events import SubscriptionUpdated
 
 PUBLIC_INSTITUTION = "ins_00000000000000000000000000"
 TOKENS_AT_MOST = 25
+ERASED = "erased"
+"""The status of a member from the moment its erasure is asked for."""
 Plan = Literal["free", "pro", "enterprise"]
 PLAN_LIMITS: dict[Plan, int] = {"free": 100, "pro": 1000}
 PER_MINUTE_AT_MOST = 30_000
@@ -218,6 +221,79 @@ def _same_terms(holder: Member) -> Condition:
     condition &= models.MemberItem.role == holder.role.value
     condition &= models.MemberItem.per_minute == holder.per_minute
     return condition
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member as a person whose data is held, active or not."""
+
+    id: str
+    institution_id: str
+    user_id: str
+    role: Role
+    status: str
+    token_ids: frozenset[str]
+
+
+def person(institution_id: str, member_id: str) -> Person:
+    """Raises `NotFound`, also for another institution's member, and for one that is being erased."""
+    item = models.member_of(institution_id, member_id)
+    if item.status == ERASED:
+        raise NotFound("member")
+    return Person(
+        id=item.sk,
+        institution_id=item.pk,
+        user_id=item.user_id,
+        role=Role(item.role),
+        status=item.status,
+        token_ids=frozenset(item.token_ids or ()),
+    )
+
+
+def personal_data(institution_id: str, member_id: str) -> Held:
+    """The membership."""
+    item = models.member_of(institution_id, member_id)
+    membership = {
+        "member_id": item.sk,
+        "institution_id": item.pk,
+        "institution_name": None
+        if item.pk == PUBLIC_INSTITUTION
+        else models.institution_of(institution_id).name,
+        "user_id": item.user_id,
+        "role": item.role,
+        "status": item.status,
+        "time_zone": item.time_zone,
+        "created_at": of_epoch(item.created_at),
+    }
+    yield "membership", [membership]
+
+
+def close(transaction: Transaction, whom: Person) -> None:
+    """Let a member act no more and hold no token. Raises `Stale` at the commit if it has changed since."""
+    held = models.MemberItem.token_ids
+    as_read = models.MemberItem.status == whom.status
+    as_read &= held == set(whom.token_ids) if whom.token_ids else held.does_not_exist()
+    actions: list[Action] = [models.MemberItem.status.set(ERASED), held.remove()]
+    transaction.update(models.MemberItem(whom.institution_id, whom.id), actions, as_read)
+
+
+def leave(institution_id: str, member_id: str) -> str | None:
+    """Forget that a member's user belongs here. The user, where it then belongs nowhere."""
+    try:
+        user_id = models.member_of(institution_id, member_id).user_id
+    except NotFound:
+        return None
+    models.forget_membership(user_id, institution_id)
+    try:
+        models.newest_membership_of(user_id)
+    except NotFound:
+        return user_id
+    return None
+
+
+def forget(institution_id: str, member_id: str) -> None:
+    """Forget a member. Safe to repeat, as `leave` is."""
+    models.forget_member(institution_id, member_id)
 
 
 def hold_token(

@@ -18,16 +18,18 @@ shard; course progress by institution and shard. Index `by_due`: a learner's ite
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
 from pynamodb.attributes import BooleanAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import PutError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 
 from chalicelib.core.clock import instant
-from chalicelib.core.store import RawItem, Table, connection, query_in_bulk, table
+from chalicelib.core.errors import NotFound
+from chalicelib.core.store import RawItem, Table, connection, query_in_bulk, table, unless_condition_failed
 
 SHARDS = 8
 
@@ -74,6 +76,7 @@ class LearnerItem(Table):
     items = JSONAttribute(default=dict)
     reached = JSONAttribute(default=dict)
     achievements = JSONAttribute(default=dict)
+    erased = BooleanAttribute(null=True)
     version = NumberAttribute(default=0)
 
 
@@ -289,8 +292,13 @@ class _Row(Protocol):
 
 
 def _rows(learner_id: str, sort_keys: Sequence[str]) -> _Row:
-    """Reads the rows in one call; gives each as its model, a new one where there is none."""
+    """Reads the rows in one call; gives each as its model, a new one where there is none.
+
+    Raises `NotFound` for a learner who has been erased.
+    """
     found = _batch_get(learner_id, sort_keys)
+    if "erased" in found.get("LEARNER", {}):
+        raise NotFound("learner")
 
     def row(model: type[_T], sk: str) -> _T:
         return model.from_raw_data(dict(found[sk])) if sk in found else model(learner_id, sk)
@@ -449,3 +457,60 @@ def learners_page(
 def _beyond(learner_id: str) -> str:
     """Sorts after every course of the learner."""
     return f"{learner_id}#~"
+
+
+# Of one person: everything, and its end
+
+_OF_KIND: Mapping[str, Callable[[str], type[Table]]] = {
+    "LEARNER": lambda _: LearnerItem,
+    "ATTEMPT": lambda _: AttemptItem,
+    "ITEM": lambda sk: ItemDayItem if sk.count("#") == 2 else ItemItem,
+    "LESSON": lambda _: LessonItem,
+    "COURSE": lambda _: CourseItem,
+    "DAY": lambda _: DayItem,
+    "COMPLETION": lambda _: CompletionItem,
+}
+
+
+def everything_of(learner_id: str) -> Iterator[tuple[str, Table]]:
+    """Every row of a learner, with its kind, in the order of their sort keys."""
+    after: RawItem | None = None
+    while True:
+        request: dict[str, Any] = {
+            "TableName": LearnerItem.Meta.table_name,
+            "KeyConditionExpression": "pk = :learner",
+            "ExpressionAttributeValues": {":learner": {"S": learner_id}},
+            "ConsistentRead": True,
+        } | ({"ExclusiveStartKey": after} if after else {})
+        answer = connection().dispatch("Query", request)
+        for item in answer["Items"]:
+            kind, sk = item["sk"]["S"].partition("#")[0], item["sk"]["S"]
+            yield kind, _OF_KIND[kind](sk).from_raw_data(dict(item))
+        after = answer.get("LastEvaluatedKey")
+        if after is None:
+            return
+
+
+def close(learner_id: str, institution_id: str) -> None:
+    """Put a mark in the place of the totals, at which every write fails that comes now or later."""
+    while True:
+        before = learner_of(learner_id)
+        if before is not None and before.erased:
+            return
+        version = 0 if before is None else int(before.version)
+        mark = LearnerItem(learner_id, institution_id=institution_id, erased=True, version=version + 1)
+        as_read = LearnerItem.pk.does_not_exist() if before is None else LearnerItem.version == version
+        try:
+            mark.save(as_read)
+        except PutError as error:
+            unless_condition_failed(error)
+        else:
+            return
+
+
+def forget(learner_id: str) -> None:
+    """Delete everything of a learner but the mark. Safe to repeat."""
+    with LearnerItem.batch_write() as batch:
+        for kind, item in everything_of(learner_id):
+            if kind != "LEARNER":
+                batch.delete(item)

@@ -1,5 +1,6 @@
 """Whose learning may be seen and recorded, and how far a learner is in a course."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -7,8 +8,9 @@ from datetime import date
 from chalicelib.catalogue import service as catalogue
 from chalicelib.core.abilities import Role
 from chalicelib.core.errors import NotFound
-from chalicelib.core.store import RawItem
+from chalicelib.core.store import RawItem, Table
 from chalicelib.core.tokens import Principal
+from chalicelib.core.types import Held
 from chalicelib.institutions import service as institutions
 from chalicelib.institutions.service import Learner
 from chalicelib.learning import folding, models, reports
@@ -54,7 +56,10 @@ class Record:
 
 
 def record_of(learner_id: str, day: date, first: date, last: date) -> Record:
-    """As it is at this moment, with the days from `first` to `last`. Two reads."""
+    """As it is at this moment, with the days from `first` to `last`. Two reads.
+
+    Raises `NotFound` for a learner who has been erased.
+    """
     days = {
         date.fromisoformat(row.sk.removeprefix("DAY#")): row.courses
         for row in models.days_of(learner_id, first, last)
@@ -109,3 +114,28 @@ def lesson_progress(institution_id: str, learner: Learner, course_id: str) -> li
             )
         )
     return found
+
+
+_UNSHOWN = {
+    "pk", "sk", "institution_key", "institution_sort", "due_key", "due_sort", "request_hash", "version"
+}  # fmt: skip
+"""How rows are stored, which says nothing of the learner."""
+
+
+def personal_data(learner_id: str) -> Held:
+    """Every row of a learner, a table for each kind."""
+    rows = models.everything_of(learner_id)
+    for kind, of_kind in itertools.groupby(rows, key=lambda pair: pair[0]):
+        yield f"learning-{kind.lower()}", (_facts(item) for _, item in of_kind)
+
+
+def _facts(item: Table) -> Mapping[str, object]:
+    values = item.attribute_values
+    facts = {name: values.get(name) for name in item.get_attributes() if name not in _UNSHOWN}
+    return {"id": str(values["sk"]).partition("#")[2], **facts}
+
+
+def erase(institution_id: str, learner_id: str) -> None:
+    """Forget all that a learner has done; a mark stays, after which nothing is written. Safe to repeat."""
+    models.close(learner_id, institution_id)
+    models.forget(learner_id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from chalicelib.core.errors import NotFound
 from chalicelib.core.store import Stale, Transaction
 from chalicelib.learning import service as learning
 from chalicelib.learning.service import Record
@@ -26,7 +27,10 @@ def refresh(institution_id: str, learner_id: str, day: date, now: datetime) -> N
 
     def update() -> None:
         first, last = days_around(day)
-        record = learning.record_of(learner_id, day, first, last)
+        try:
+            record = learning.record_of(learner_id, day, first, last)
+        except NotFound:  # erased: what was counted stays counted
+            return
         enter(institution_id, learner_id, record, day, now, shows=models.shows_on_boards(learner_id))
 
     _until_settled(update)

@@ -236,6 +236,14 @@ def count(transaction: Transaction, counted: CountedItem, now_counted: Mapping[s
     _put_next(transaction, counted)
 
 
+def forget(learner_id: str) -> None:
+    """Delete a learner's own rows; the setting stays, which keeps it off the boards."""
+    with PlaceItem.batch_write() as batch:
+        for place in PlaceItem.query(learner_id, PlaceItem.sk.startswith("BOARD#"), consistent_read=True):
+            batch.delete(place)
+        batch.delete(CountedItem(learner_id))
+
+
 def _put_next(transaction: Transaction, item: PlaceItem | CountedItem) -> None:
     model, version = type(item), int(item.version)
     unchanged = model.version == version if version else model.pk.does_not_exist()

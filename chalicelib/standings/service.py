@@ -6,6 +6,8 @@ Apart from `entering`, so that whoever only passes events on does not load what 
 from chalicelib.core import queues
 from chalicelib.core.events import Event
 from chalicelib.core.settings import settings
+from chalicelib.core.types import Held
+from chalicelib.standings import models
 from chalicelib.standings.schemas import StandingMessage
 
 QUEUE = "standings"
@@ -24,3 +26,25 @@ def note(event: Event) -> None:
     )
     if not taken:
         raise ConnectionError("the queue of standings did not take the message")  # the event comes again
+
+
+def personal_data(learner_id: str) -> Held:
+    """The boards that a learner is on, and whether it wants to be."""
+    boards = [
+        {"board": place.board, "xp": int(place.score)}
+        for place in models.all_places_of(learner_id)
+        if place.score is not None
+    ]
+    yield "leaderboards", boards
+    yield "leaderboard-settings", [{"leaderboards": models.shows_on_boards(learner_id)}]
+
+
+def erase(institution_id: str, learner_id: str) -> None:
+    """Take a learner off every leaderboard, for good; the platform's totals stay. Safe to repeat.
+
+    Comes after its learning is erased: then nothing is entered any more.
+    """
+    from chalicelib.standings import entering
+
+    entering.hide_from_boards(institution_id, learner_id)
+    models.forget(learner_id)

@@ -2,9 +2,12 @@
 
 The first figures leave storage out: the client's calls are answered in its place, so that DynamoDB items
 arrive as the dictionaries that botocore makes of them, and parts of the file go nowhere. The others let
-botocore read each page from the bytes that DynamoDB would send, and compute what goes to S3.
+botocore read each page from the bytes that DynamoDB would send, and compute what goes to S3: for our own way,
+and for two that hold all rows in memory.
 """
 
+import csv
+import io
 import json
 import os
 import resource
@@ -37,8 +40,11 @@ class Attempts:
         self._pages: dict[tuple[str, str], list[Any]] = {}
 
     def hold(self, rows: int) -> None:
-        self._told = dict.fromkeys(self._partitions, 0)
-        self._pages_each = rows // PAGE // len(self._partitions)
+        pages, partitions = rows // PAGE, len(self._partitions)
+        self._left = {
+            key: pages // partitions + (number < pages % partitions)
+            for number, key in enumerate(self._partitions)
+        }
 
     def query(self, request: dict[str, Any]) -> dict[str, Any]:
         """The next page of the partition: of its items, what was asked for."""
@@ -47,8 +53,8 @@ class Attempts:
         if page not in self._pages:
             items = _page(self._partitions.index(partition))
             self._pages[page] = [_projected(item, request) for item in items]
-        self._told[partition] += 1
-        more = self._told[partition] < self._pages_each
+        self._left[partition] -= 1
+        more = self._left[partition] > 0
         answer: dict[str, Any] = {"Items": self._pages[page], "Count": PAGE, "ScannedCount": PAGE}
         return answer | ({"LastEvaluatedKey": {"pk": {"S": partition}}} if more else {})
 
@@ -81,7 +87,7 @@ def _page(shard: int) -> list[Any]:
             result="partial",
             score=0.6667,
             xp=7,
-            points=10,
+            points=1,
             duration_ms=4200,
             occurred_at=instant(at),
             local_date=str(at.date()),
@@ -113,7 +119,7 @@ def _projected(item: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
 UPLOAD = {
     "CreateMultipartUpload": {"UploadId": "1"},
     "UploadPart": {"ETag": "1"},
-    "ListParts": {"Parts": [{"PartNumber": 1, "ETag": "1"}]},
+    "ListParts": {"Parts": [{"PartNumber": 1, "ETag": "1"}], "IsTruncated": False},
     "CompleteMultipartUpload": {},
     "PutObject": {},
 }
@@ -135,6 +141,7 @@ def with_botocore(attempts: Attempts) -> None:
 
     encoded: dict[Any, bytes] = {}
     begun = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+    parts = b"<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>1</ETag></Part></ListPartsResult>"
 
     def send(_: Any, request: Any) -> AWSResponse:
         headers, content = HTTPHeaders(), b""
@@ -146,7 +153,7 @@ def with_botocore(attempts: Attempts) -> None:
             content = encoded[told]
         else:
             headers["ETag"] = "1"
-            content = begun if request.url.endswith("?uploads") else b""
+            content = begun if request.url.endswith("?uploads") else parts if request.method == "GET" else b""
         return AWSResponse(request.url, 200, headers, Body(content))
 
     URLLib3Session.send = send  # type: ignore[method-assign, assignment]
@@ -154,7 +161,7 @@ def with_botocore(attempts: Attempts) -> None:
 
 def write() -> int:
     """The file of one export; how many rows it has."""
-    from chalicelib.exports import csv_file
+    from chalicelib.core import csv_file
     from chalicelib.exports.files import Upload
     from chalicelib.exports.kinds import KINDS, Selection
     from chalicelib.exports.making import _batches
@@ -171,31 +178,101 @@ def write() -> int:
     return written
 
 
-def measure(rows: int, store: Callable[[Attempts], None]) -> tuple[float, float]:
-    """Rows per second of CPU, and the peak of this process in MiB."""
+def everything() -> list[dict[str, Any]]:
+    """All items at once, as boto3 gives them, in the order of recording: how an export is often written."""
+    import boto3
+    from boto3.dynamodb.types import TypeDeserializer
+
+    from chalicelib.exports.kinds import KINDS
+    from chalicelib.learning import service as learning
+
+    client, told = boto3.client("dynamodb"), TypeDeserializer()
+    names = {f"#{number}": name for number, name in enumerate(KINDS["activity"].reads)}
+    items = []
+    for shard in range(learning.SHARDS):
+        request: dict[str, Any] = {
+            "TableName": "talktiko-local-learning",
+            "IndexName": "by_institution",
+            "KeyConditionExpression": "institution_key = :key",
+            "ExpressionAttributeValues": {
+                ":key": {"S": learning.attempts_key(INSTITUTION, NOON.date(), shard)}
+            },
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+        }
+        while True:
+            answer = client.query(**request)
+            items += [{name: told.deserialize(one) for name, one in item.items()} for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    items.sort(key=lambda item: item["institution_sort"])
+    return items
+
+
+def write_at_once() -> int:
+    from chalicelib.core import storage
+
+    items, text = everything(), io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(items[0]))
+    writer.writeheader()
+    writer.writerows(items)
+    storage.put("benchmark.csv", text.getvalue().encode(), "text/csv")
+    return len(items)
+
+
+def write_with_pandas() -> int:
+    import pandas
+
+    from chalicelib.core import storage
+
+    frame = pandas.DataFrame(everything())
+    storage.put("benchmark.csv", frame.to_csv(index=False).encode(), "text/csv")
+    return len(frame)
+
+
+Way = tuple[Callable[[Attempts], None], Callable[[], int]]
+WAYS: dict[str, Way] = {
+    "without storage": (without_storage, write),
+    "with botocore": (with_botocore, write),
+    "at once": (with_botocore, write_at_once),
+    "pandas": (with_botocore, write_with_pandas),
+}
+
+
+def measure(rows: int, way: str) -> tuple[float, float]:
+    """Seconds of CPU, and the peak of this process in MiB."""
+    store, export = WAYS[way]
     attempts = Attempts()
     store(attempts)
     attempts.hold(SIZES[0])
-    write()  # makes the pages and the clients
+    export()  # makes the pages and the clients
     attempts.hold(rows)
     began = time.process_time()
-    written = write()
+    written = export()
     seconds = time.process_time() - began
     if written != rows:
         raise AssertionError(f"{written} rows were written, {rows} were there")
-    return rows / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def run(sizes: Sequence[int] = SIZES) -> str:
-    """A table; each export is made in a process of its own."""
-    columns = ["activity export", "rows/s", "peak MiB", "with botocore: rows/s", "peak MiB"]
-    return table(columns, [[f"{rows:,} rows", *measured(rows, 0), *measured(rows, 1)] for rows in sizes])
+    """A row per size and way; each export is made in a process of its own."""
+    columns = ["activity export", "seconds of CPU", "rows/s", "peak MiB"]
+    shown = {
+        "without storage": "in parts, storage left out",
+        "with botocore": "in parts",
+        "at once": "everything at once",
+        "pandas": "pandas",
+    }
+    rows = [[f"{size:,} rows, {shown[way]}", *measured(size, way)] for size in sizes for way in WAYS]
+    return table(columns, rows)
 
 
-def measured(rows: int, store: int) -> list[str]:
-    """The two figures as a table shows them."""
+def measured(rows: int, way: str) -> list[str]:
+    """The figures as a table shows them."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.export", str(rows), str(store)],
+        [sys.executable, "-m", "tests.benchmarks.export", str(rows), way],
         env=os.environ | canned.ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -203,9 +280,9 @@ def measured(rows: int, store: int) -> list[str]:
     )
     if done.returncode:
         raise RuntimeError(done.stderr)
-    per_second, peak = json.loads(done.stdout)
-    return [f"{per_second:,.0f}", f"{peak:.0f}"]
+    seconds, peak = json.loads(done.stdout)
+    return [f"{seconds:,.1f}", f"{rows / seconds:,.0f}", f"{peak:,.0f}"]
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(int(sys.argv[1]), (without_storage, with_botocore)[int(sys.argv[2])])))  # noqa: T201
+    print(json.dumps(measure(int(sys.argv[1]), sys.argv[2])))  # noqa: T201

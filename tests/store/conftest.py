@@ -22,7 +22,7 @@ from tests.receiver import Receiver, receiving
 from tests.store import permissions
 from tests.store.ledger import Ledger
 
-QUEUES = ("events", "standings", "webhook-deliveries", "exports")
+QUEUES = ("events", "standings", "webhook-deliveries", "exports", "data-requests")
 
 
 class Died(BaseException):
@@ -51,11 +51,11 @@ class Calls:
     @contextmanager
     def by(self, function: str) -> Iterator[None]:
         """What is called meanwhile, this Lambda function calls."""
-        self.function = function
+        before, self.function = self.function, function
         try:
             yield
         finally:
-            self.function = None
+            self.function = before
 
     def names(self) -> list[str]:
         return [name for name, _ in self.made]

@@ -80,6 +80,7 @@ def of_school(later_systems: Callable[[], System], school: str) -> dict[str, str
     training = system.call("GET", f"/api/trainings?lesson={lesson}", token=owner).body["data"][0]["id"]
     item = system.call("GET", f"/api/trainingItems?training={training}", token=owner).body["data"][0]["id"]
     hook = made("/api/integrations/webhooks", {"url": "http://127.0.0.1:9999/", "events": ["*"]})["id"]
+    member_id = system.call("GET", "/api/auth/me", token=owner).body["data"]["member_id"]
     return {
         "course": course,
         "lesson": lesson,
@@ -89,7 +90,9 @@ def of_school(later_systems: Callable[[], System], school: str) -> dict[str, str
         "delivery": made(f"/api/integrations/webhooks/{hook}/test")["delivery_id"],
         "exports": made("/api/integrations/exports", {"type": "learner_progress"})["id"],
         "token": made("/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})["id"],
-        "learner_id": system.call("GET", "/api/auth/me", token=owner).body["data"]["member_id"],
+        "learner_id": member_id,
+        "learner": member_id,
+        "data-requests": made(f"/api/integrations/learners/{member_id}/data-exports")["id"],
     }
 
 

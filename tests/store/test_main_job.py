@@ -289,6 +289,7 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
         f"/api/integrations/webhooks/{hook['id']}/deliveries?status=failed&event=exercise.answered",
         "/api/integrations/webhooks/event-types",
         "/api/integrations/exports",
+        "/api/integrations/exports/types",
         "/api/progress-history?granularity=week",
         "/api/cefr/report",
         "/api/learning-insights",
@@ -314,6 +315,9 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
         "/api/integrations/webhooks/{id}/deliveries/{delivery}",
         "/api/integrations/exports/{id}",
         "/api/integrations/exports/{id}/download",
+        "/api/integrations/exports/{id}/manifest",
+        "/api/integrations/data-requests/{id}",
+        "/api/integrations/data-requests/{id}/download",
     }
 
 

@@ -13,9 +13,12 @@ import pytest
 WORKERS = {
     "chalicelib.events.worker": {"events", "institutions", "standings", "webhooks"},
     "chalicelib.exports.worker": {"exports", "learning", "catalogue", "institutions", "webhooks"},
+    "chalicelib.personal_data.worker": {
+        "personal_data", "auth", "institutions", "learning", "catalogue", "standings", "exports", "webhooks"
+    },
     "chalicelib.standings.worker": {"standings", "learning", "catalogue", "institutions"},
     "chalicelib.webhooks.worker": {"webhooks"},
-}
+}  # fmt: skip
 """A worker's module, and the slices that it needs."""
 HEAVY = {
     "argon2", "boto3", "cryptography", "jinja2", "jwt", "pylti1p3", "s3transfer", "stripe",

@@ -19,6 +19,7 @@ _GROUPS = {
     "webhooks": _Group("Webhooks", "Receive signed notifications of events, and see every delivery."),
     "events": _Group("Events", "Read again what has happened, in a stable order."),
     "exports": _Group("Data exports", "Request CSV exports, and download them when they are done."),
+    "personal_data": _Group("Personal data", "Everything held of one member: to have it, or to erase it."),
     "lti": _Group("LTI 1.3", "Launches from Canvas, Blackboard and Moodle, and grades back to them."),
     "xapi": _Group("xAPI forwarding", "Forward learning as xAPI statements to a learning record store."),
     "institutions": _Group("Institutions", "Institutions, members, single sign-on, analytics, compliance."),

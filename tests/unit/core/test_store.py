@@ -11,6 +11,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib.core.errors import Conflict, Invalid
 from chalicelib.core.store import Stale, Table, Transaction, bulk_client, connection, query_in_bulk, table
@@ -139,3 +140,45 @@ def test_a_bulk_query_that_is_refused_raises(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ClientError) as refused:
         query_in_bulk(ASKED)
     assert refused.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+class _ByColour(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_colour"
+        projection = AllProjection()
+
+    colour = UnicodeAttribute(hash_key=True)
+
+
+class _BySize(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_size"
+        projection = AllProjection()
+
+    size = UnicodeAttribute(hash_key=True)
+
+
+class Colours(Cup):
+    class Meta:
+        table_name = table("shelves")
+
+    by_colour = _ByColour()
+    colour = UnicodeAttribute()
+
+
+class Sizes(Cup):
+    class Meta:
+        table_name = table("shelves")
+
+    by_size = _BySize()
+    size = UnicodeAttribute()
+
+
+def test_models_of_one_table_each_describe_the_indexes_that_they_know() -> None:
+    for model in (Sizes, Colours, Sizes):
+        model._get_connection()
+    known = connection()._tables[table("shelves")]
+    for name, attribute in (("by_colour", "colour"), ("by_size", "size")):
+        assert name in {one["IndexName"] for one in known.data["GlobalSecondaryIndexes"]}
+        assert known.get_index_hash_keyname(name) == attribute
+        assert known.get_attribute_type(attribute) == "S"

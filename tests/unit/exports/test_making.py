@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core import storage
 from chalicelib.exports import files, making, models, service
 from chalicelib.exports.making import BROKEN, TRIES, OutOfTime, TooManyRows
 from chalicelib.exports.models import ClaimLost, JobItem, Place
@@ -100,5 +101,6 @@ def test_who_has_lost_the_claim_writes_nothing(job: Job, tries: int) -> None:
 def test_who_was_cancelled_removes_what_s3_has(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "job_of", lambda *_: JobItem("ins_1", "exp_1", status="cancelled"))
     monkeypatch.setattr(files, "abandon", lambda key, _: job.ends.append(key))
+    monkeypatch.setattr(storage, "remove", lambda *keys: job.ends.append(keys))
     job.make(tries=1, error=ClaimLost())
-    assert job.ends == ["ins_1/exp_1.csv"]
+    assert job.ends == ["ins_1/exp_1.csv", ("ins_1/exp_1.csv", "ins_1/exp_1.manifest.json")]

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from chalicelib.core import storage
 from chalicelib.core.clock import instant
 from chalicelib.core.errors import Conflict, DomainError, Invalid, NotFound
-from chalicelib.exports import files, models, schemas, service
+from chalicelib.exports import models, schemas, service
 from chalicelib.exports.kinds import ExportType
 from chalicelib.exports.models import JobItem
 from chalicelib.exports.service import Wish
@@ -116,10 +117,10 @@ def test_a_file_that_is_not_there_is_told_from_one_that_is_gone(
 
 
 def test_a_link_is_made_anew_as_long_as_the_file_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    lives = NOW + service.FILE_LIVES
+    lives = NOW + storage.FILE_LIVES
     found = job(status="completed", file_key="a.csv", file_expires_at=instant(lives))
     monkeypatch.setattr(models, "job_of", lambda *_: found)
-    monkeypatch.setattr(files, "link", lambda key, name, _: f"{key} as {name}")
+    monkeypatch.setattr(storage, "link", lambda key, name, _: f"{key} as {name}")
     for now in (NOW, NOW + DAY, lives - timedelta(seconds=1)):
         url, until = service.link("ins_1", "exp_1", now)
         assert url == f"a.csv as {service.file_name(found)}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.exports import csv_file
+from chalicelib.core import csv_file
 
 STARTS = "=+-@\t\r\n＝＋－＠"
 CELLS = st.text(st.characters(exclude_categories=["Cs"]))
