@@ -92,6 +92,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "token": lambda scene: str(
         scene.post("/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})["id"]
     ),
+    "page": lambda _: "errors",
     "asset": _asset,
 }
 OWN_BODIES: dict[str, Callable[[Scene], Any]] = {
