@@ -6,6 +6,7 @@ from chalicelib.auth.routes import api as auth
 from chalicelib.catalogue.routes import api as catalogue
 from chalicelib.core.http import complete
 from chalicelib.documentation.routes import api as documentation
+from chalicelib.events.routes import api as events
 from chalicelib.events.worker import jobs as event_jobs
 from chalicelib.exports.routes import api as exports
 from chalicelib.exports.worker import jobs as export_jobs
@@ -15,7 +16,7 @@ from chalicelib.webhooks.worker import jobs as webhook_jobs
 
 app = Chalice(app_name="talktiko")
 
-for blueprint in (auth, catalogue, learning, webhooks, exports, documentation):
+for blueprint in (auth, catalogue, learning, webhooks, events, exports, documentation):
     app.register_blueprint(blueprint)
 
 for blueprint in (event_jobs, webhook_jobs, export_jobs):

@@ -22,7 +22,7 @@ from tests.receiver import Receiver, receiving
 from tests.store import permissions
 from tests.store.ledger import Ledger
 
-QUEUES = ("events", "webhook-deliveries", "exports")
+QUEUES = ("events", "webhook-deliveries", "webhook-recoveries", "exports")
 
 
 class Died(BaseException):
