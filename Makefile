@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof bench costs deploy package openapi audio format
+.PHONY: help run stop reset logs tour test check proof bench costs deploy package openapi audio redrive format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ openapi: $(READY) ## Print the OpenAPI document (make -s openapi > openapi.json)
 
 audio: $(READY) ## Speak what the demo courses need and nobody has spoken yet; wants espeak-ng
 	@$(BIN)/python -m infra.demo.speak
+
+redrive: $(READY) ## Show a queue's dead letters: make redrive QUEUE=events STAGE=dev; MOVE=yes moves them back
+	@$(BIN)/python -m infra.redrive $(QUEUE) --stage $(or $(STAGE),local) $(if $(MOVE),--move)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix-only .

@@ -6,6 +6,7 @@ from chalicelib.auth.routes import api as auth
 from chalicelib.catalogue.routes import api as catalogue
 from chalicelib.core.http import complete
 from chalicelib.documentation.routes import api as documentation
+from chalicelib.events.routes import api as events
 from chalicelib.events.worker import jobs as event_jobs
 from chalicelib.exports.routes import api as exports
 from chalicelib.exports.worker import jobs as export_jobs
@@ -19,7 +20,17 @@ from chalicelib.webhooks.worker import jobs as webhook_jobs
 
 app = Chalice(app_name="talktiko")
 
-for blueprint in (auth, catalogue, learning, standings, webhooks, exports, personal_data, documentation):
+for blueprint in (
+    auth,
+    catalogue,
+    learning,
+    standings,
+    webhooks,
+    events,
+    exports,
+    personal_data,
+    documentation,
+):
     app.register_blueprint(blueprint)
 
 for blueprint in (event_jobs, standing_jobs, webhook_jobs, export_jobs, data_jobs):

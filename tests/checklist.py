@@ -29,7 +29,7 @@ CHECKLIST: dict[str, tuple[str, ...]] = {
     ),
     "4. Missing, malformed, bad checksum (no read), revoked, expired: 401": (
         f"{_ISOLATION}::test_without_a_token_nothing_is_done",
-        f"{_HOSTILE}::test_a_header_that_is_no_token_is_refused_without_a_call",
+        f"{_HOSTILE}::test_a_header_that_is_no_token_is_only_counted_for_its_address",
         "tests/unit/core/test_tokens.py::test_every_single_change_is_refused",
         f"{_LIMITS}::test_an_expired_token_is_gone_before_it_is_swept_and_use_prolongs_nothing",
         f"{_LIMITS}::test_whoever_guesses_tokens_is_stopped_by_address",

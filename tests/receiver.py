@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from time import monotonic
+from time import monotonic, sleep
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,15 @@ class Request:
 
 
 class Receiver(ThreadingHTTPServer):
-    """`answers` are used up one by one; then it answers 200."""
+    """`answers` are used up one by one; then it answers 200, after `delay` seconds, with `extra` headers."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: list[Request] = []
         self.answers: list[int] = []
+        self.extra: dict[str, str] = {}
+        self.delay = 0.0
+        self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
 
     @property
@@ -38,7 +41,14 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.requests.append(Request(headers, body, monotonic()))
             status = self.server.answers.pop(0) if self.server.answers else 200
+            self.server.at_once += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+        sleep(self.server.delay)
+        with self.server.lock:
+            self.server.at_once -= 1
         self.send_response(status)
+        for name, value in self.server.extra.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -76,7 +76,7 @@ class Meta(Schema):
     current_page: int = Field(ge=1, le=1_000_000_000)
     from_: Count | None = Field(serialization_alias="from")
     last_page: Count | None
-    path: str = Field(max_length=2000)
+    path: str = Field(max_length=2000, examples=["https://api.example.com/live/api/courses"])
     per_page: int = Field(ge=1, le=100)
     to: Count | None
     total: Count | None

@@ -32,6 +32,7 @@ EventId = Annotated[str, _id("evt_01M895V1SSTWF32BJQ85Q8WN82")]
 WebhookId = Annotated[str, _id("whk_01M898ET6E1YPK214Y4KM844WQ")]
 DeliveryId = Annotated[str, _id("dlv_01M897PXYS28NP5Y4T1Z0RR045")]
 DataRequestId = Annotated[str, _id("dtr_01M8951R2Y5W8Q3T6Z0K4H7N9B")]
+RecoveryId = Annotated[str, _id("rcv_01M898T0WJ4B9V7C2Q6XH3N5KD")]
 ExportId = Annotated[str, _id("exp_01M89546FF7GTNRXWX51K5Y1E7")]
 
 Time = Annotated[

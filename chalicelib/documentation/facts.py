@@ -20,7 +20,7 @@ from chalicelib.documentation.samples import SAMPLES, TOLERANCE_SECONDS, Sample
 from chalicelib.exports import kinds
 from chalicelib.exports import service as exports
 from chalicelib.institutions import service as institutions
-from chalicelib.webhooks import delivering
+from chalicelib.webhooks import delivering, flow, recovery
 from chalicelib.webhooks import models as webhooks
 
 
@@ -73,6 +73,13 @@ def facts(base_url: str) -> Mapping[str, str]:
         "retries": _listed(schedule),
         "jitter": f"{delivering.JITTER:.0%}".removesuffix("%"),
         "longest_wait": f"{delivering.LONGEST_RETRY_AFTER:,}",
+        "at_once": f"{flow.AT_ONCE}",
+        "in_a_row": f"{flow.IN_A_ROW}",
+        "longest_open": f"{flow.LONGEST_OPEN.total_seconds() / 60:.0f}",
+        "late_hours": f"{flow.LATE_AFTER.total_seconds() / 3600:.0f}",
+        "failing_days": f"{flow.FAILING_FOR.days}",
+        "recover_days": f"{recovery.REACHES_BACK.days}",
+        "recover_most": f"{recovery.AT_MOST:,}",
         "delivery_headers": _delivery_headers(reference),
         "tolerance_minutes": f"{TOLERANCE_SECONDS // 60}",
         "languages": ", ".join(f"[{sample.language}](#{sample.anchor})" for sample in SAMPLES),

@@ -7,7 +7,10 @@ from chalicelib.core.types import WebhookId
 
 
 class WebhookPing(EventData, type="webhook.ping"):
-    """A test that someone asked for: the endpoint can be reached and verifies signatures."""
+    """A test that someone asked for: the endpoint can be reached and verifies signatures.
+
+    A URL that is tried before there is a webhook is told an id that no webhook has.
+    """
 
     webhook_id: WebhookId
 

@@ -4,10 +4,14 @@ PK ins_…   SK whk_…     a webhook: URL, subscriptions, sealed secret and hea
 PK ins_…   SK COUNT     how many webhooks an institution has
 PK whk_…   SK dlv_…     a delivery: one event to one webhook, 90 days
 PK dlv_…   SK 0001      an attempt: what was sent, what came back, 90 days
+PK whk_…   SK HEALTH    whether the endpoint may be sent to (`flow`), and when parked deliveries are looked at
+PK whk_…   SK rcv_…     a recovery: a job that sends again, 90 days
 
-Index `by_status` (also `by_type`, `by_status_and_type`): a webhook's deliveries with that state or
-event type. Index `due`, sparse: deliveries that are not final, by when the sweeper must look at
-them, in 16 shards.
+Indexes `by_status`, `by_type`, `by_status_and_type`, `by_code`, `by_code_class`: keys of a webhook's
+deliveries with that state, event type, last status code or its class; written only when a key changes.
+`delivering` is not among the states: who claims a delivery leaves its keys alone, as it is back in seconds;
+which these are is read from the places at the endpoint.
+Index `due`, sparse: what is not final, by when the sweeper must look at it, in 16 shards.
 """
 
 import random
@@ -22,24 +26,36 @@ from pynamodb.attributes import (
     BooleanAttribute,
     JSONAttribute,
     ListAttribute,
+    MapAttribute,
     NumberAttribute,
     UnicodeAttribute,
 )
 from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.update import Action
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, NotFound
-from chalicelib.core.ids import is_id
+from chalicelib.core.ids import is_id, moment_of
 from chalicelib.core.store import RawItem, Table, Transaction, query_in_bulk, table, unless_condition_failed
 from chalicelib.core.types import Schema
+from chalicelib.webhooks.flow import LATE_AFTER, Health
+from chalicelib.webhooks.rotation import Secret
 
 KEPT = timedelta(days=90)
 WEBHOOKS_AT_MOST = 50
 DUE_SHARDS = 16
+NOTED_EVERY = timedelta(seconds=20)
 PATIENCE = timedelta(seconds=30)
 """How long a queue message is waited for before a delivery counts as forgotten."""
+
+
+class RetiringSecret(MapAttribute[str, Any]):
+    """A secret that a newer one replaces, in force until `retires_at`."""
+
+    sealed = BinaryAttribute(legacy_encoding=False)
+    hint = UnicodeAttribute()
+    retires_at = UnicodeAttribute()
 
 
 class WebhookItem(Table):
@@ -55,6 +71,8 @@ class WebhookItem(Table):
     sealed_headers = BinaryAttribute(legacy_encoding=False, null=True)
     sealed_secret = BinaryAttribute(legacy_encoding=False)
     secret_hint = UnicodeAttribute()
+    retiring_secrets: ListAttribute[RetiringSecret] = ListAttribute(of=RetiringSecret, default=list)
+    rate_limit = NumberAttribute(null=True)
     status = UnicodeAttribute()
     disabled_reason = UnicodeAttribute(null=True)
     disabled_at = UnicodeAttribute(null=True)
@@ -74,7 +92,7 @@ class CountItem(Table):
 class _ByStatus(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     class Meta:
         index_name = "by_status"
-        projection = AllProjection()
+        projection = KeysOnlyProjection()
 
     status_key = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -83,7 +101,7 @@ class _ByStatus(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 class _ByType(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     class Meta:
         index_name = "by_type"
-        projection = AllProjection()
+        projection = KeysOnlyProjection()
 
     type_key = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -92,9 +110,27 @@ class _ByType(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 class _ByStatusAndType(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     class Meta:
         index_name = "by_status_and_type"
-        projection = AllProjection()
+        projection = KeysOnlyProjection()
 
     status_type_key = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class _ByCode(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_code"
+        projection = KeysOnlyProjection()
+
+    code_key = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class _ByCodeClass(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_code_class"
+        projection = KeysOnlyProjection()
+
+    code_class_key = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
 
 
@@ -118,6 +154,8 @@ class Place(Schema):
     webhook_id: str
     delivery_id: str
     event_type: str
+    turned_away: int = 0
+    """How often the endpoint was busy."""
 
 
 class DeliveryItem(Table):
@@ -132,6 +170,8 @@ class DeliveryItem(Table):
     by_status = _ByStatus()
     by_type = _ByType()
     by_status_and_type = _ByStatusAndType()
+    by_code = _ByCode()
+    by_code_class = _ByCodeClass()
     due = _Due()
 
     pk = UnicodeAttribute(hash_key=True)
@@ -147,6 +187,8 @@ class DeliveryItem(Table):
     created_at = UnicodeAttribute()
     finished_at = UnicodeAttribute(null=True)
     request_id = UnicodeAttribute(null=True)
+    resend_of = UnicodeAttribute(null=True)
+    resent_as = UnicodeAttribute(null=True)
     claim = UnicodeAttribute(null=True)
     claims = NumberAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
@@ -155,6 +197,8 @@ class DeliveryItem(Table):
     status_key = UnicodeAttribute()
     type_key = UnicodeAttribute()
     status_type_key = UnicodeAttribute()
+    code_key = UnicodeAttribute(null=True)
+    code_class_key = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
 
 
@@ -166,6 +210,58 @@ class AttemptItem(Table):
     sk = UnicodeAttribute(range_key=True)
     facts = JSONAttribute()
     resumed = BooleanAttribute(default=False)
+    expires_at = NumberAttribute()
+
+
+class HealthItem(Table):
+    """One for each webhook. `version` guards `state`; `parked_at` and `wake_at` stand while any delivery may
+    be parked.
+    """
+
+    class Meta:
+        table_name = table("webhooks")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True, default="HEALTH")
+    state = UnicodeAttribute()
+    version = NumberAttribute(default=0)
+    rate_limit = NumberAttribute(null=True)
+    parked_at = UnicodeAttribute(null=True)
+    wake_at = UnicodeAttribute(null=True)
+    due_key = UnicodeAttribute(null=True)
+
+    @property
+    def health(self) -> Health:
+        return Health.model_validate_json(self.state)
+
+    @property
+    def per_minute(self) -> int | None:
+        return None if self.rate_limit is None else int(self.rate_limit)
+
+
+class RecoveryItem(Table):
+    """`phase` and `cursor` say where the job stands: in which state, and after which delivery of it."""
+
+    class Meta:
+        table_name = table("webhooks")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    institution_id = UnicodeAttribute()
+    status = UnicodeAttribute(default="queued")
+    since = UnicodeAttribute()
+    until = UnicodeAttribute()
+    phase = NumberAttribute(default=0)
+    cursor = UnicodeAttribute(null=True)
+    resent = NumberAttribute(default=0)
+    passed_over = NumberAttribute(default=0)
+    limit_reached = BooleanAttribute(default=False)
+    version = NumberAttribute(default=0)
+    request_id = UnicodeAttribute(null=True)
+    created_at = UnicodeAttribute()
+    finished_at = UnicodeAttribute(null=True)
+    wake_at = UnicodeAttribute(null=True)
+    due_key = UnicodeAttribute(null=True)
     expires_at = NumberAttribute()
 
 
@@ -187,9 +283,31 @@ def webhooks_of(institution_id: str) -> list[WebhookItem]:
     return list(WebhookItem.query(institution_id, WebhookItem.sk.startswith("whk_"), consistent_read=True))
 
 
+def secrets_of(item: WebhookItem) -> list[Secret]:
+    """Oldest first; those whose time is over may be among them."""
+    retiring = [
+        Secret(one.sealed, one.hint, datetime.fromisoformat(one.retires_at)) for one in item.retiring_secrets
+    ]
+    return [*retiring, Secret(item.sealed_secret, item.secret_hint)]
+
+
+def set_secrets(item: WebhookItem, secrets: Sequence[Secret]) -> None:
+    *retiring, newest = secrets
+    item.sealed_secret, item.secret_hint = newest.sealed, newest.hint
+    item.retiring_secrets = [
+        RetiringSecret(  # type: ignore[no-untyped-call]
+            sealed=one.sealed, hint=one.hint, retires_at=instant(one.retires_at)
+        )
+        for one in retiring
+        if one.retires_at is not None
+    ]
+
+
 def add_webhook(transaction: Transaction, item: WebhookItem) -> None:
     """The transaction fails with `Conflict` where the institution has 50 already."""
     transaction.put(item)
+    well = Health().model_dump_json(exclude_defaults=True)
+    transaction.put(HealthItem(item.sk, state=well, rate_limit=item.rate_limit))
     transaction.update(
         CountItem(item.pk),
         [CountItem.webhooks.add(1)],
@@ -200,13 +318,87 @@ def add_webhook(transaction: Transaction, item: WebhookItem) -> None:
 
 def remove_webhook(transaction: Transaction, institution_id: str, webhook_id: str) -> None:
     transaction.delete(WebhookItem(institution_id, webhook_id), WebhookItem.pk.exists(), NotFound("webhook"))
+    transaction.delete(HealthItem(webhook_id, "HEALTH"))
     transaction.update(CountItem(institution_id), [CountItem.webhooks.add(-1)])
+
+
+# Whether an endpoint may be sent to
+
+
+def health_of(webhook_id: str) -> HealthItem | None:
+    """None where the webhook is gone."""
+    try:
+        return HealthItem.get(webhook_id, "HEALTH", consistent_read=True)
+    except HealthItem.DoesNotExist:
+        return None
+
+
+def replace_health(item: HealthItem, health: Health) -> bool:
+    """Whether nobody was faster; `item` then holds what is stored."""
+    version = int(item.version)
+    try:
+        item.update(
+            [HealthItem.state.set(health.model_dump_json(exclude_defaults=True)), HealthItem.version.add(1)],
+            HealthItem.version == version,
+        )
+    except UpdateError as error:
+        unless_condition_failed(error)
+        return False
+    return True
+
+
+def reset_health(transaction: Transaction, webhook_id: str, *, rate_limit: float | None) -> None:
+    """As of a new endpoint. What is parked is looked at by the next sweep."""
+    transaction.update(
+        HealthItem(webhook_id, "HEALTH"),
+        [
+            HealthItem.state.set(Health().model_dump_json(exclude_defaults=True)),
+            HealthItem.version.add(1),
+            HealthItem.rate_limit.remove() if rate_limit is None else HealthItem.rate_limit.set(rate_limit),
+            HealthItem.parked_at.set("0"),
+            HealthItem.wake_at.set("0"),
+            HealthItem.due_key.set(_due_key(webhook_id)),
+        ],
+    )
+
+
+def note_parked(item: HealthItem, until: datetime, now: datetime) -> None:
+    """See to it that parked deliveries are looked at, if that was not noted a moment ago."""
+    known = item.parked_at
+    if known is not None and known > instant(now - NOTED_EVERY):
+        return
+    actions: list[Action] = [HealthItem.parked_at.set(instant(now))]
+    if item.wake_at is None or item.wake_at > instant(until):
+        actions += [HealthItem.wake_at.set(instant(until)), HealthItem.due_key.set(_due_key(item.pk))]
+    _unless_gone(item, actions)
+
+
+def look_again(item: HealthItem, moment: datetime | None) -> None:
+    """When parked deliveries are looked at next; None: there are none."""
+    if moment is not None:
+        return _unless_gone(item, [HealthItem.wake_at.set(instant(moment))])
+    gone: list[Action] = [
+        HealthItem.wake_at.remove(),
+        HealthItem.due_key.remove(),
+        HealthItem.parked_at.remove(),
+    ]
+    return _unless_gone(item, gone)
+
+
+def _unless_gone(item: HealthItem, actions: list[Action]) -> None:
+    """Write, unless the webhook is deleted or somebody has parked a delivery meanwhile."""
+    known = item.parked_at
+    same = HealthItem.parked_at.does_not_exist() if known is None else HealthItem.parked_at == known
+    try:
+        item.update(actions, HealthItem.state.exists() & same)
+    except UpdateError as error:
+        unless_condition_failed(error)
 
 
 # Deliveries
 
 
-def pending(
+def pending(  # noqa: PLR0913 (what a delivery is)
     *,
     webhook_id: str,
     delivery_id: str,
@@ -216,6 +408,7 @@ def pending(
     trigger: str,
     request_id: str | None,
     now: datetime,
+    resend_of: str | None = None,
 ) -> DeliveryItem:
     """A new delivery, due at once."""
     item = DeliveryItem(
@@ -227,6 +420,7 @@ def pending(
         trigger=trigger,
         status="pending",
         request_id=request_id,
+        resend_of=resend_of,
         created_at=instant(now),
         due_at=instant(now),
         wake_at=instant(now + PATIENCE),
@@ -241,7 +435,8 @@ def claimed(item: DeliveryItem, token: str, until: datetime) -> DeliveryItem:
     """The same as if a worker had claimed it, not yet written."""
     item.claim, item.claims = token, 1
     item.due_at, item.wake_at = instant(until), instant(until + PATIENCE)
-    return _in_state(item, "delivering")
+    item.status = "delivering"
+    return item
 
 
 def finished(item: DeliveryItem, status: str, now: datetime, reason: str | None = None) -> DeliveryItem:
@@ -278,25 +473,25 @@ def claim(place: Place, token: str, now: datetime, lease: timedelta) -> Delivery
     try:
         item.update(
             [
-                *_to_state(place.webhook_id, place.event_type, "delivering"),
+                DeliveryItem.status.set("delivering"),
                 DeliveryItem.claim.set(token),
                 DeliveryItem.claims.add(1),
                 *_due(now + lease),
             ],
-            DeliveryItem.due_at <= instant(now),
+            (DeliveryItem.due_at <= instant(now)) & (DeliveryItem.expires_at > epoch(now)),
         )
     except UpdateError as error:
         unless_condition_failed(error)
-        return _due_later(place)
+        return _due_later(place, now)
     return item
 
 
-def _due_later(place: Place) -> datetime | None:
+def _due_later(place: Place, now: datetime) -> datetime | None:
     try:
-        item = DeliveryItem.get(place.webhook_id, place.delivery_id, consistent_read=True)
-    except DeliveryItem.DoesNotExist:
+        item = delivery_of(place.webhook_id, place.delivery_id, now)
+    except NotFound:
         return None
-    if item.status == "delivering" or item.due_at is None:
+    if item.status in ("delivering", "parked") or item.due_at is None:
         return None
     return datetime.fromisoformat(item.due_at)
 
@@ -313,6 +508,46 @@ def release(item: DeliveryItem, due_at: datetime) -> None:
         DeliveryItem(item.pk, item.sk).update(actions, DeliveryItem.claim == item.claim)
     except UpdateError as error:  # somebody took over meanwhile
         unless_condition_failed(error)
+
+
+def park(place: Place, now: datetime) -> datetime | None:
+    """Leave a delivery that is due until its endpoint is free, or until it is too late for it.
+
+    When it will be due, where that is later than now.
+    """
+    late_at = moment_of(place.delivery_id) + LATE_AFTER
+    try:
+        DeliveryItem(place.webhook_id, place.delivery_id).update(
+            [
+                *_to_state(place.webhook_id, place.event_type, "parked"),
+                DeliveryItem.due_at.set(instant(late_at)),
+                DeliveryItem.wake_at.set(instant(late_at)),
+            ],
+            (DeliveryItem.due_at <= instant(now)) & (DeliveryItem.expires_at > epoch(now)),
+        )
+    except UpdateError as error:
+        unless_condition_failed(error)
+        return _due_later(place, now)
+    return None
+
+
+def let_go(webhook_id: str, at_most: int, now: datetime) -> list[Place]:
+    """The oldest parked deliveries, which are due now."""
+    oldest = deliveries_of(
+        webhook_id, status="parked", between=("dlv_", "dlv_~"), limit=at_most, backwards=True
+    )
+    gone = []
+    for item in whole(webhook_id, oldest):
+        status = "retrying" if item.attempts_made else "pending"
+        try:
+            DeliveryItem(item.pk, item.sk).update(
+                [*_to_state(item.pk, item.event_type, status), *_due(now)], DeliveryItem.status == "parked"
+            )
+        except UpdateError as error:  # somebody else let it go
+            unless_condition_failed(error)
+            continue
+        gone.append(Place(webhook_id=item.pk, delivery_id=item.sk, event_type=item.event_type))
+    return gone
 
 
 def _to_state(webhook_id: str, event_type: str, status: str) -> list[Action]:
@@ -345,10 +580,7 @@ def finish(
     if attempt is not None:
         transaction.put(attempt)
         actions.append(DeliveryItem.attempts_made.set(int(attempt.sk)))
-        if status_code is not None:
-            actions.append(DeliveryItem.last_status_code.set(status_code))
-        else:
-            actions.append(DeliveryItem.last_status_code.remove())
+        actions += _to_code(item.pk, status_code)
     if next_attempt_at is not None:
         actions += _due(next_attempt_at)
     else:
@@ -361,6 +593,20 @@ def finish(
     if reason is not None:
         actions.append(DeliveryItem.failure_reason.set(reason))
     transaction.update(key, actions, mine)
+
+
+def _to_code(webhook_id: str, status_code: int | None) -> list[Action]:
+    if status_code is None:
+        return [
+            DeliveryItem.last_status_code.remove(),
+            DeliveryItem.code_key.remove(),
+            DeliveryItem.code_class_key.remove(),
+        ]
+    return [
+        DeliveryItem.last_status_code.set(status_code),
+        DeliveryItem.code_key.set(f"{webhook_id}#{status_code}"),
+        DeliveryItem.code_class_key.set(f"{webhook_id}#{status_code // 100}xx"),
+    ]
 
 
 def attempt(delivery: DeliveryItem, number: int, facts: dict[str, Any], *, resumed: bool) -> AttemptItem:
@@ -390,14 +636,18 @@ def attempts_of(delivery_id: str) -> list[AttemptItem]:
 def deliveries_of(
     webhook_id: str,
     *,
-    status: str | None,
-    event_type: str | None,
+    status: str | None = None,
+    event_type: str | None = None,
+    code: str | None = None,
     between: tuple[str, str],
-    start: str | None,
+    start: str | None = None,
     limit: int,
-    backwards: bool,
-) -> Sequence[DeliveryItem]:
-    """Newest first; `between` bounds the ids, whose order is that of time."""
+    backwards: bool = False,
+) -> Sequence[str]:
+    """Ids, newest first; `between` bounds them, and their order is that of time.
+
+    `code` is exact or a class (`5xx`), and alone.
+    """
     low, high = between
     if start is not None and backwards:
         low = start + "0"  # longer, so after `start`
@@ -407,7 +657,10 @@ def deliveries_of(
         return []
     query: dict[str, Any] = {"scan_index_forward": backwards, "limit": limit}
     in_range = DeliveryItem.sk.between(low, high)
-    if status and event_type:
+    if code:
+        index = DeliveryItem.by_code_class if code.endswith("xx") else DeliveryItem.by_code
+        found = index.query(f"{webhook_id}#{code}", in_range, **query)
+    elif status and event_type:
         found = DeliveryItem.by_status_and_type.query(
             f"{webhook_id}#{status}#{event_type}", in_range, **query
         )
@@ -416,8 +669,65 @@ def deliveries_of(
     elif event_type:
         found = DeliveryItem.by_type.query(f"{webhook_id}#{event_type}", in_range, **query)
     else:
-        found = DeliveryItem.query(webhook_id, in_range, **query)
-    return list(found)
+        found = DeliveryItem.query(webhook_id, in_range, attributes_to_get=["pk", "sk"], **query)
+    return [item.sk for item in found]
+
+
+def delivering(webhook_id: str, event_type: str | None, between: tuple[str, str], now: datetime) -> list[str]:
+    """Ids of deliveries whose attempt is under way, newest first: those that have a place at the endpoint."""
+    item = health_of(webhook_id)
+    places = {} if item is None else item.health.places
+    ids = {token.partition("#")[0] for token, lost_at in places.items() if now < lost_at}
+    low, high = between
+    return [
+        one.sk
+        for one in whole(webhook_id, sorted(ids, reverse=True))
+        if one.status == "delivering" and low <= one.sk <= high and event_type in (None, one.event_type)
+    ]
+
+
+def whole(webhook_id: str, delivery_ids: Sequence[str]) -> list[DeliveryItem]:
+    """The deliveries of these ids as they are now, in the same order."""
+    found = DeliveryItem.batch_get([(webhook_id, one) for one in delivery_ids], consistent_read=True)
+    known = {item.sk: item for item in found}
+    return [known[one] for one in delivery_ids if one in known]
+
+
+# Recoveries
+
+
+def recovery_of(webhook_id: str, recovery_id: str, now: datetime) -> RecoveryItem:
+    """Raises `NotFound`, also for another webhook's."""
+    if not is_id(recovery_id, "rcv"):
+        raise NotFound("recovery")
+    try:
+        item = RecoveryItem.get(webhook_id, recovery_id, consistent_read=True)
+    except RecoveryItem.DoesNotExist:
+        raise NotFound("recovery") from None
+    if item.expires_at <= epoch(now):
+        raise NotFound("recovery")
+    return item
+
+
+def advance(item: RecoveryItem) -> bool:
+    """Whether nobody else took this step."""
+    known = int(item.version)
+    item.version = known + 1
+    try:
+        item.save(condition=RecoveryItem.version == known)
+    except PutError as error:
+        unless_condition_failed(error)
+        return False
+    return True
+
+
+def set_due(item: RecoveryItem, moment: datetime | None) -> None:
+    """When the sweeper looks at the job, not yet written; None: it is done."""
+    item.wake_at = None if moment is None else instant(moment)
+    item.due_key = None if moment is None else _due_key(item.sk)
+
+
+# What the sweeper looks at
 
 
 def export_page(
@@ -440,7 +750,10 @@ def export_page(
 
 
 def overdue(now: datetime) -> Iterator[DeliveryItem]:
-    """Deliveries that nobody came for: their keys, event type and `wake_at`. Shards in any order."""
+    """What nobody came for: keys, event type and `wake_at` of deliveries, also of health and recovery items.
+
+    Shards in any order.
+    """
     for shard in random.sample(range(DUE_SHARDS), DUE_SHARDS):
         yield from DeliveryItem.due.query(f"DUE#{shard}", DeliveryItem.wake_at <= instant(now), limit=500)
 
@@ -455,5 +768,5 @@ def postpone(item: DeliveryItem, moment: datetime) -> None:
         unless_condition_failed(error)
 
 
-def _due_key(delivery_id: str) -> str:
-    return f"DUE#{zlib.crc32(delivery_id.encode()) % DUE_SHARDS}"
+def _due_key(record_id: str) -> str:
+    return f"DUE#{zlib.crc32(record_id.encode()) % DUE_SHARDS}"

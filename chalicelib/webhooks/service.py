@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,8 +16,9 @@ from chalicelib.core.events import Event, catalogue
 from chalicelib.core.ids import moment_of, new_id
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
-from chalicelib.webhooks import models, signing
+from chalicelib.webhooks import models, rotation, signing
 from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
+from chalicelib.webhooks.rotation import Secret
 
 DELIVERIES_QUEUE = "webhook-deliveries"
 ASKED_AFTER = timedelta(minutes=5)
@@ -26,7 +28,7 @@ RESERVED_HEADERS = ("user-agent", "accept", "cookie", "expect")
 RESERVED_PREFIXES = ("content-", "x-signature-", "webhook-", "x-talktiko-")
 
 
-def create(
+def create(  # noqa: PLR0913 (what a webhook is)
     transaction: Transaction,
     institution_id: str,
     *,
@@ -34,27 +36,28 @@ def create(
     events: Sequence[str],
     description: str | None,
     headers: Mapping[str, str] | None,
+    per_minute: int | None,
+    base_url: str,
     now: datetime,
 ) -> tuple[WebhookItem, str]:
     """A new webhook and its secret, shown this once. Raises `Invalid`; `Conflict` at the commit."""
-    _check_url(url)
-    secret = signing.new_secret(secrets.token_bytes(32))
+    check_url(url, base_url)
     webhook_id = new_id("whk", now)
+    secret, kept = _new_secret(institution_id, webhook_id)
     item = WebhookItem(
         institution_id,
         webhook_id,
         url=url,
         events=_checked_events(events),
         description=description,
-        sealed_secret=sealing.seal(
-            secret, institution_id=institution_id, kind="webhook-secret", record_id=webhook_id
-        ),
-        secret_hint=signing.hint_of(secret),
+        sealed_secret=kept.sealed,
+        secret_hint=kept.hint,
+        rate_limit=per_minute,
         status="enabled",
         created_at=instant(now),
         updated_at=instant(now),
     )
-    _set_headers(item, headers)
+    set_headers(item, headers)
     models.add_webhook(transaction, item)
     return item, secret
 
@@ -65,26 +68,96 @@ def update(
     webhook_id: str,
     *,
     given: Mapping[str, object],
+    base_url: str,
     now: datetime,
 ) -> WebhookItem:
-    """Change what is `given` of url, events, description and headers. Raises `NotFound`, `Invalid`."""
+    """Change what is `given`. Another URL or rate limit begins with a clean record. Raises `NotFound`,
+    `Invalid`.
+    """
     item = models.webhook_of(institution_id, webhook_id)
-    read_at = item.updated_at
     missing = {name: ["must not be null"] for name in ("url", "events") if name in given and not given[name]}
     if missing:
         raise Invalid(missing)
     if "url" in given:
         item.url = str(given["url"])
-        _check_url(item.url)
+        check_url(item.url, base_url)
     if "events" in given:
         item.events = _checked_events(given["events"])  # type: ignore[arg-type]
     if "description" in given:
         item.description = given["description"]  # type: ignore[assignment]
     if "headers" in given:
-        _set_headers(item, given["headers"])  # type: ignore[arg-type]
+        set_headers(item, given["headers"])  # type: ignore[arg-type]
+    if "rate_limit_per_minute" in given:
+        item.rate_limit = given["rate_limit_per_minute"]  # type: ignore[assignment]
+    if {"url", "rate_limit_per_minute"} & set(given):
+        models.reset_health(transaction, item.sk, rate_limit=item.rate_limit)
+    _put(transaction, item, now)
+    return item
+
+
+def rotate_secret(
+    transaction: Transaction, institution_id: str, webhook_id: str, *, grace: timedelta, now: datetime
+) -> tuple[WebhookItem, str]:
+    """A new secret, shown this once; those in force stay so for their time. Raises `NotFound`, `Conflict`."""
+    item = models.webhook_of(institution_id, webhook_id)
+    secret, kept = _new_secret(institution_id, webhook_id)
+    models.set_secrets(item, rotation.rotated(models.secrets_of(item), kept, grace, now))
+    _put(transaction, item, now)
+    return item, secret
+
+
+def finish_rotation(
+    transaction: Transaction, institution_id: str, webhook_id: str, *, now: datetime
+) -> tuple[WebhookItem, bool]:
+    """From now on the newest secret signs alone; whether that changes anything. Raises `NotFound`."""
+    item = models.webhook_of(institution_id, webhook_id)
+    changed = bool(item.retiring_secrets)
+    if changed:
+        models.set_secrets(item, models.secrets_of(item)[-1:])
+        _put(transaction, item, now)
+    return item, changed
+
+
+def enable(
+    transaction: Transaction, institution_id: str, webhook_id: str, *, now: datetime
+) -> tuple[WebhookItem, bool]:
+    """Deliver again, also what waits since before; whether that changes anything. Raises `NotFound`."""
+    item = models.webhook_of(institution_id, webhook_id)
+    changed = item.status != "enabled"
+    if changed:
+        item.status, item.disabled_reason, item.disabled_at = "enabled", None, None
+        models.reset_health(transaction, item.sk, rate_limit=item.rate_limit)
+        _put(transaction, item, now)
+    return item, changed
+
+
+def disable(
+    transaction: Transaction, institution_id: str, webhook_id: str, *, now: datetime
+) -> tuple[WebhookItem, bool]:
+    """Deliver nothing; what is missed is recorded as skipped. The first reason stays.
+
+    Also tells whether that changes anything. Raises `NotFound`.
+    """
+    item = models.webhook_of(institution_id, webhook_id)
+    changed = item.status == "enabled"
+    if changed:
+        item.status, item.disabled_reason, item.disabled_at = "disabled", "requested", instant(now)
+        models.reset_health(transaction, item.sk, rate_limit=item.rate_limit)
+        _put(transaction, item, now)
+    return item, changed
+
+
+def _put(transaction: Transaction, item: WebhookItem, now: datetime) -> None:
+    """Write the webhook, unless it has changed since it was read."""
+    read_at = item.updated_at
     item.updated_at = instant(now)
     transaction.put(item, WebhookItem.updated_at == read_at)
-    return item
+
+
+def _new_secret(institution_id: str, webhook_id: str) -> tuple[str, Secret]:
+    secret = signing.new_secret(secrets.token_bytes(32))
+    sealed = sealing.seal(secret, institution_id=institution_id, kind="webhook-secret", record_id=webhook_id)
+    return secret, Secret(sealed, signing.hint_of(secret))
 
 
 def delete(transaction: Transaction, institution_id: str, webhook_id: str) -> None:
@@ -158,13 +231,17 @@ def wake(places: Sequence[Place], delay: int = 0) -> list[bool]:
     return queues.send(DELIVERIES_QUEUE, [queues.Outgoing(one, one.webhook_id, delay) for one in places])
 
 
-def sweep(now: datetime) -> int:
+def wake_at(place: Place, moment: datetime, now: datetime) -> None:
+    """Ask for an attempt that is not due yet."""
+    wake([place], math.ceil((moment - now).total_seconds()))
+
+
+def wake_overdue(overdue: Sequence[DeliveryItem], now: datetime) -> int:
     """Wake what nobody came for: its message was lost, or whoever had it died. How many.
 
     Each is looked at again after five minutes, not every minute: where the queue is long, messages are
     late and not lost, and one of them more would not help.
     """
-    overdue = list(models.overdue(now))
     taken = wake([place_of(item) for item in overdue])
     for item, was_taken in zip(overdue, taken, strict=True):
         if was_taken:
@@ -183,25 +260,28 @@ def headers_of(item: WebhookItem) -> dict[str, str]:
     return headers
 
 
-def secret_of(item: WebhookItem) -> str:
-    return sealing.unseal(
-        item.sealed_secret, institution_id=item.pk, kind="webhook-secret", record_id=item.sk
-    )
+def secrets_of(item: WebhookItem, now: datetime) -> list[str]:
+    """The secrets in force, oldest first, for signing only."""
+    return [
+        sealing.unseal(one.sealed, institution_id=item.pk, kind="webhook-secret", record_id=item.sk)
+        for one in rotation.in_force(models.secrets_of(item), now)
+    ]
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str, base_url: str) -> None:
+    """Raises `Invalid`. `base_url` is where the request found us."""
     try:
-        outbound.check_url(url, allow_loopback=settings().loopback_allowed, own_hosts=own_hosts())
+        outbound.check_url(url, allow_loopback=settings().loopback_allowed, own_hosts=own_hosts(base_url))
     except outbound.Refused as refused:
         raise Invalid({"url": [refused.message]}) from None
 
 
-def own_hosts() -> list[str]:
-    """Our own API is nobody's webhook."""
-    public_url = settings().public_url
-    if public_url is None or settings().loopback_allowed:
+def own_hosts(base_url: str | None = None) -> list[str]:
+    """Our own API is nobody's webhook. A laptop's receivers share its host."""
+    if settings().loopback_allowed:
         return []
-    return [public_url.partition("://")[2].partition("/")[0].partition(":")[0]]
+    urls = {url for url in (settings().public_url, base_url) if url is not None}
+    return [url.partition("://")[2].partition("/")[0].partition(":")[0] for url in sorted(urls)]
 
 
 def _checked_events(events: Sequence[str]) -> list[str]:
@@ -212,10 +292,19 @@ def _checked_events(events: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(events))
 
 
-def _set_headers(item: WebhookItem, headers: Mapping[str, str] | None) -> None:
+def set_headers(item: WebhookItem, headers: Mapping[str, str] | None) -> None:
     if not headers:
         item.header_names, item.sealed_headers = [], None
         return
+    text = checked_headers(headers)
+    item.header_names = list(headers)
+    item.sealed_headers = sealing.seal(
+        text, institution_id=item.pk, kind="webhook-headers", record_id=item.sk
+    )
+
+
+def checked_headers(headers: Mapping[str, str]) -> str:
+    """The headers as they are sealed. Raises `Invalid`."""
     if len({name.lower() for name in headers}) != len(headers):
         raise Invalid({"headers": ["the same header stands there twice"]})
     for name in headers:
@@ -228,7 +317,4 @@ def _set_headers(item: WebhookItem, headers: Mapping[str, str] | None) -> None:
     text = json.dumps(dict(headers))
     if len(text.encode()) > HEADERS_BYTES:
         raise Invalid({"headers": [f"at most {HEADERS_BYTES} bytes in all"]})
-    item.header_names = list(headers)
-    item.sealed_headers = sealing.seal(
-        text, institution_id=item.pk, kind="webhook-headers", record_id=item.sk
-    )
+    return text

@@ -13,6 +13,7 @@ Everything is signed over the very bytes that are sent. Time and randomness are 
 import hashlib
 import hmac
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.core.errors import Invalid
@@ -82,7 +83,7 @@ def standard_signature(secret: str, message_id: str, timestamp: int, body: bytes
 
 
 def signature_headers(
-    body: bytes, *, message_id: str, sent_at: datetime, secret: str, next_secret: str | None = None
+    body: bytes, *, message_id: str, sent_at: datetime, secrets: Sequence[str]
 ) -> dict[str, str]:
     """The headers that sign one attempt.
 
@@ -90,9 +91,9 @@ def signature_headers(
         body: The frozen bytes, as sent.
         message_id: The event's id: the same for all attempts and resends.
         sent_at: The time of this attempt, with its time zone.
-        secret: The secret in force. In an overlap the old one, so that no receiver sees a bad signature.
-        next_secret: In an overlap, the one that will take over: it signs `X-Signature-256-Next`, and stands
-            first in `webhook-signature`, where receivers accept any entry.
+        secrets: Those in force, oldest first. In an overlap the oldest signs `X-Signature-256`, so that no
+            receiver sees a bad signature, the newest `X-Signature-256-Next`; `webhook-signature` lists all,
+            newest first, since receivers accept any entry.
 
     Raises:
         InvalidSecret: See `key_of`.
@@ -101,15 +102,15 @@ def signature_headers(
     if sent_at.tzinfo is None:
         raise ValueError("the time of an attempt needs its time zone")
     timestamp = int(sent_at.timestamp())
-    signing = [secret] if next_secret is None else [next_secret, secret]
+    oldest, newest = secrets[0], secrets[-1]
     headers = {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(
-            standard_signature(one, message_id, timestamp, body) for one in signing
+            standard_signature(one, message_id, timestamp, body) for one in reversed(secrets)
         ),
-        "X-Signature-256": body_signature(secret, body),
+        "X-Signature-256": body_signature(oldest, body),
     }
-    if next_secret is not None:
-        headers["X-Signature-256-Next"] = body_signature(next_secret, body)
+    if newest != oldest:
+        headers["X-Signature-256-Next"] = body_signature(newest, body)
     return headers

@@ -1,11 +1,11 @@
-"""Deliveries, woken by their queue and by the minute."""
+"""Deliveries and recoveries, woken by their queues and by the minute."""
 
 from chalice.app import Blueprint
 
 from chalicelib.core import clock
 from chalicelib.core.logs import log
 from chalicelib.core.workers import schedule, worker
-from chalicelib.webhooks import delivering, service
+from chalicelib.webhooks import delivering, recovery, service, sweeping
 from chalicelib.webhooks.models import Place
 
 jobs = Blueprint(__name__)
@@ -17,8 +17,14 @@ def deliver(place: Place) -> None:
     delivering.deliver(place)
 
 
+@worker(jobs, queue=recovery.RECOVERIES_QUEUE, message=recovery.RecoveryMessage, concurrency=10)
+def recover(message: recovery.RecoveryMessage) -> None:
+    """Send again what was not delivered, some at a time. Safe to repeat: each is sent again once."""
+    recovery.run(message, clock.now())
+
+
 @schedule(jobs, "rate(1 minute)")
 def sweep_deliveries() -> None:
-    """Wake deliveries whose message was lost, or whose worker died."""
-    swept = service.sweep(clock.now())
+    """Wake what was forgotten, and let go what is parked."""
+    swept = sweeping.sweep(clock.now())
     log.info("webhook.deliveries.swept", deliveries=swept)

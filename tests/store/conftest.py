@@ -22,7 +22,7 @@ from tests.receiver import Receiver, receiving
 from tests.store import permissions
 from tests.store.ledger import Ledger
 
-QUEUES = ("events", "standings", "webhook-deliveries", "exports", "data-requests")
+QUEUES = ("events", "standings", "webhook-deliveries", "webhook-recoveries", "exports", "data-requests")
 
 
 class Died(BaseException):

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.core.http import Endpoint
 from tests.store.conftest import Answer, System
-from tests.store.test_isolation import BODIES
+from tests.store.test_isolation import BODIES, SINCE
 
 ACCOUNT = {"email": "examples@example.org", "password": "correct horse", "name": "Ana Ruiz"}
 
@@ -28,7 +28,7 @@ class Scene:
 
     def post(self, path: str, body: Any = None) -> Any:
         answer = self.system.call("POST", path, body, token=self.token)
-        assert answer.status in (200, 201), answer.body
+        assert answer.status in (200, 201, 202), answer.body
         return answer.body["data"]
 
     def first(self, path: str) -> str:
@@ -88,10 +88,14 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         )["id"]
     ),
     "delivery": _delivery,
+    "recovery": lambda scene: str(
+        scene.post(f"/api/integrations/webhooks/{scene.id_of('webhooks')}/recover", {"since": SINCE})["id"]
+    ),
     "exports": lambda scene: str(scene.post("/api/integrations/exports", {"type": "learner_progress"})["id"]),
     "token": lambda scene: str(
         scene.post("/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})["id"]
     ),
+    "page": lambda _: "errors",
     "asset": _asset,
 }
 OWN_BODIES: dict[str, Callable[[Scene], Any]] = {
@@ -111,7 +115,17 @@ def _make_the_export(scene: Scene) -> None:
     scene.system.work(make_export, [{"Body": place}])
 
 
+def _change_the_secret(scene: Scene) -> None:
+    scene.post(f"/api/integrations/webhooks/{scene.id_of('webhooks')}/rotate-secret", {})
+
+
+def _switch_off(scene: Scene) -> None:
+    scene.post(f"/api/integrations/webhooks/{scene.id_of('webhooks')}/disable")
+
+
 BEFORE: dict[str, Callable[[Scene], None]] = {
+    "POST /api/integrations/webhooks/{id}/finish-rotation": _change_the_secret,
+    "POST /api/integrations/webhooks/{id}/enable": _switch_off,
     "GET /api/integrations/exports/{id}/download": _make_the_export,
 }
 

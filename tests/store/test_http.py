@@ -16,6 +16,7 @@ MINUTES = count(100_000)
 def narrow(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two unauthenticated requests a minute, in a minute of its own."""
     monkeypatch.setenv("PUBLIC_RATE_LIMIT", "2")
+    monkeypatch.setenv("REFUSED_TOKEN_LIMIT", "2")
     settings.cache_clear()
     system.later(next(MINUTES) * 60)
     yield

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -16,10 +16,14 @@ from tests.store.conftest import System
 UNKNOWN = "01KAXG7Y0000000000000000Z9"
 PROTECTED = [endpoint for endpoint in ENDPOINTS if endpoint.abilities is not None]
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "SendMessageBatch", "Encrypt"}
+SINCE = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/integrations/tokens"): {"name": "x", "abilities": ["progress:read"]},
     ("POST", "/api/integrations/webhooks"): {"url": "http://127.0.0.1:9999/x", "events": ["*"]},
     ("PUT", "/api/integrations/webhooks/{id}"): {"description": "taken over"},
+    ("POST", "/api/integrations/webhooks/test"): {"url": "http://127.0.0.1:9999/x"},
+    ("POST", "/api/integrations/webhooks/{id}/rotate-secret"): {"grace_seconds": 60},
+    ("POST", "/api/integrations/webhooks/{id}/recover"): {"since": SINCE},
     ("POST", "/api/trainingItems/{item}/attempts"): {"answer": "a", "duration_ms": 1},
     ("POST", "/api/integrations/exports"): {"type": "learner_progress"},
 }
@@ -71,7 +75,7 @@ def of_school(later_systems: Callable[[], System], school: str) -> dict[str, str
 
     def made(path: str, body: Any = None) -> Any:
         answer = system.call("POST", path, body, token=owner)
-        assert answer.status in (200, 201), answer.body
+        assert answer.status in (200, 201, 202), answer.body
         return answer.body["data"]
 
     courses = system.call("GET", "/api/courses?per_page=100", token=owner).body["data"]
@@ -87,6 +91,7 @@ def of_school(later_systems: Callable[[], System], school: str) -> dict[str, str
         "training": training,
         "item": item,
         "webhooks": hook,
+        "recovery": made(f"/api/integrations/webhooks/{hook}/recover", {"since": SINCE})["id"],
         "delivery": made(f"/api/integrations/webhooks/{hook}/test")["delivery_id"],
         "exports": made("/api/integrations/exports", {"type": "learner_progress"})["id"],
         "token": made("/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})["id"],

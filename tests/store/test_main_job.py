@@ -287,7 +287,11 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
         "/api/integrations/webhooks",
         f"/api/integrations/webhooks/{hook['id']}",
         f"/api/integrations/webhooks/{hook['id']}/deliveries?status=failed&event=exercise.answered",
+        f"/api/integrations/webhooks/{hook['id']}/deliveries?code=5xx",
+        f"/api/integrations/webhooks/{hook['id']}/stats",
         "/api/integrations/webhooks/event-types",
+        "/api/integrations/events?type=exercise.answered",
+        "/api/integrations/events",
         "/api/integrations/exports",
         "/api/integrations/exports/types",
         "/api/progress-history?granularity=week",
@@ -313,6 +317,7 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
     } - {_declared(path) for path in reads}
     assert unread <= {
         "/api/integrations/webhooks/{id}/deliveries/{delivery}",
+        "/api/integrations/webhooks/{id}/recoveries/{recovery}",
         "/api/integrations/exports/{id}",
         "/api/integrations/exports/{id}/download",
         "/api/integrations/exports/{id}/manifest",
@@ -340,7 +345,7 @@ def test_a_delivery_that_we_fail_at_ends_as_internal_and_not_never(
     system.work(fan_out, system.messages("events"))
     messages = [m for m in system.messages("webhook-deliveries") if hook["id"] in m["Body"]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "secret_of", lambda _: 1 / 0)
+        patch.setattr(service, "secrets_of", lambda *_: 1 / 0)
         for _ in range(5):
             with pytest.raises(MessagesFailed):
                 system.work(deliver, messages)
@@ -363,7 +368,7 @@ def test_a_fault_that_passes_costs_no_attempt(
     system.work(fan_out, system.messages("events"))
     messages = [m for m in system.messages("webhook-deliveries") if hook["id"] in m["Body"]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "secret_of", lambda _: 1 / 0)
+        patch.setattr(service, "secrets_of", lambda *_: 1 / 0)
         with pytest.raises(MessagesFailed):
             system.work(deliver, messages)
     system.work(deliver, messages)

@@ -188,10 +188,11 @@ def _wrapped(schemas: Schemas, model: type[Any]) -> Json:
 def _page(model: type[Any], schemas: Schemas, url: str) -> Json:
     """A page; its example is the only page of a short list."""
     made: Json = {"schema": schemas.shown(model)}
-    rows = schemas.example(schemas.rows(model))
+    rows = schemas.example(schemas.member(model, "data"))
     if rows:
         only = f"{url}?page=1"
-        place = {"current_page": 1, "from": 1, "last_page": 1, "path": url, "per_page": 15}
+        own = schemas.example(schemas.member(model, "meta")).get("example", {})
+        place = {**own, "current_page": 1, "from": 1, "last_page": 1, "path": url, "per_page": 15}
         made["example"] = {
             "data": rows["example"],
             "links": {"first": only, "last": only, "prev": None, "next": None},

@@ -45,10 +45,10 @@ class Schemas:
         required = schema.get("required", [])
         return [(name, field, name in required) for name, field in schema.get("properties", {}).items()]
 
-    def rows(self, page: type[BaseModel]) -> Schema:
-        """The `data` of a page."""
-        rows: Schema = self._all[self._name(page, _SHOWN)]["properties"]["data"]
-        return rows
+    def member(self, page: type[BaseModel], name: str) -> Schema:
+        """The `data` of a page, or its `meta`."""
+        member: Schema = self._all[self._name(page, _SHOWN)]["properties"][name]
+        return member
 
     def example(self, schema: Schema) -> dict[str, Any]:
         """`{"example": …}`, or nothing where the schema does not say enough."""

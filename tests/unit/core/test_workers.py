@@ -66,6 +66,50 @@ def test_poison_keeps_nothing_else_back(queue: Queue) -> None:
     assert queue.hidden == {"b": 2}
 
 
+@dataclass
+class Poller:
+    """What Lambda does with a queue: hands batches out, takes answers, counts receives."""
+
+    queue: Queue
+    reports_partial_failures: bool
+    received: dict[str, int] = field(default_factory=dict)
+    dead: list[str] = field(default_factory=list)
+
+    def run(self, messages: dict[str, str], handle: Any) -> None:
+        """Until nothing is left in the queue; five receives, then the dead letters."""
+        waiting = dict(messages)
+        while waiting:
+            batch = list(waiting)[:10]
+            for name in batch:
+                self.received[name] = self.received.get(name, 0) + 1
+            records = [record(name, waiting[name], self.received[name]) for name in batch]
+            work: Any = workers.handle_batch
+            try:
+                answer = work("q", records, Number, handle)
+            except workers.MessagesFailed:  # a batch that failed as a whole, reports or not
+                kept = [name for name in batch if name not in self.queue.deleted]
+            else:
+                reported = (answer or {}).get("batchItemFailures", [])
+                kept = [one["itemIdentifier"] for one in reported] if self.reports_partial_failures else []
+            for name in batch:
+                if name not in kept:
+                    del waiting[name]
+                elif self.received[name] == 5:
+                    self.dead.append(name)
+                    del waiting[name]
+
+
+@pytest.mark.parametrize("reports_partial_failures", [False, True])
+def test_poison_goes_to_the_dead_letters_alone(queue: Queue, reports_partial_failures: bool) -> None:
+    done: list[int] = []
+    messages = {f"m{n}": body(n) for n in range(25)} | {"bad": "not json", "worse": '{"value": "x"}'}
+    poller = Poller(queue, reports_partial_failures)
+    poller.run(dict(sorted(messages.items())), lambda message: done.append(message.value))
+    assert sorted(done) == list(range(25)), "nothing is lost and nothing repeated"
+    assert sorted(poller.dead) == ["bad", "worse"]
+    assert {poller.received[f"m{n}"] for n in range(25)} == {1}
+
+
 def test_a_failed_message_waits_longer_each_time(queue: Queue) -> None:
     def fail(_: Number) -> None:
         raise ValueError("a bug")

@@ -22,8 +22,8 @@ BODY = '{"id":"evt_1","data":{"title":"Grüße, ¿qué?","url":"https:\\/\\/x","
 NOW = datetime.now(UTC)
 
 
-def sent(body: bytes = BODY, at: datetime = NOW, next_secret: str | None = None) -> dict[str, str]:
-    return signature_headers(body, message_id="evt_1", sent_at=at, secret=SECRET, next_secret=next_secret)
+def sent(body: bytes = BODY, at: datetime = NOW, *newer: str) -> dict[str, str]:
+    return signature_headers(body, message_id="evt_1", sent_at=at, secrets=[SECRET, *newer])
 
 
 class Case(NamedTuple):
@@ -56,7 +56,7 @@ def body(signature: str, secret: str = SECRET, body: bytes = BODY) -> Case:
     return Case("body", body, "", "", signature, secret)
 
 
-OVERLAP = sent(next_secret=NEXT_SECRET)
+OVERLAP = sent(BODY, NOW, NEXT_SECRET)
 BINARY = b"\x00\xff\xfe\r\n"
 ACCEPTED = {
     "webhook": webhook(sent()),

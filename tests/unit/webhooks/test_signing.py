@@ -51,7 +51,7 @@ def test_svix_s_fixed_vector() -> None:
 
 def test_the_headers_of_an_attempt() -> None:
     at = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)
-    assert signature_headers(BODY, message_id="evt_1", sent_at=at, secret=SECRET) == {
+    assert signature_headers(BODY, message_id="evt_1", sent_at=at, secrets=[SECRET]) == {
         "webhook-id": "evt_1",
         "webhook-timestamp": "1767323045",
         "webhook-signature": standard_signature(SECRET, "evt_1", 1767323045, BODY),
@@ -61,9 +61,7 @@ def test_the_headers_of_an_attempt() -> None:
 
 @pytest.mark.parametrize("receiver_s", [SECRET, OTHER_SECRET])
 def test_in_an_overlap_the_standard_library_accepts_with_either_secret(receiver_s: str) -> None:
-    headers = signature_headers(
-        BODY, message_id="evt_1", sent_at=NOW, secret=SECRET, next_secret=OTHER_SECRET
-    )
+    headers = signature_headers(BODY, message_id="evt_1", sent_at=NOW, secrets=[SECRET, OTHER_SECRET])
     Webhook(receiver_s).verify(BODY, headers)
     assert headers["webhook-signature"] == " ".join(
         standard_signature(secret, "evt_1", int(NOW.timestamp()), BODY) for secret in (OTHER_SECRET, SECRET)
@@ -73,13 +71,13 @@ def test_in_an_overlap_the_standard_library_accepts_with_either_secret(receiver_
 
 
 def test_the_standard_library_signs_the_same() -> None:
-    headers = signature_headers(BODY, message_id="evt_1", sent_at=NOW, secret=SECRET)
+    headers = signature_headers(BODY, message_id="evt_1", sent_at=NOW, secrets=[SECRET])
     assert Webhook(SECRET).sign("evt_1", NOW, BODY.decode()) == headers["webhook-signature"]
 
 
 @pytest.mark.parametrize("changed", ["body", "id", "secret"])
 def test_the_standard_library_refuses_what_was_changed(changed: str) -> None:
-    headers = signature_headers(BODY, message_id="evt_1", sent_at=NOW, secret=SECRET)
+    headers = signature_headers(BODY, message_id="evt_1", sent_at=NOW, secrets=[SECRET])
     body = BODY + b" " if changed == "body" else BODY
     if changed == "id":
         headers["webhook-id"] = "evt_2"
@@ -147,4 +145,4 @@ def test_a_full_stop_in_the_id_is_refused() -> None:
 
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="time zone"):
-        signature_headers(BODY, message_id="evt_1", sent_at=NOW.replace(tzinfo=None), secret=SECRET)
+        signature_headers(BODY, message_id="evt_1", sent_at=NOW.replace(tzinfo=None), secrets=[SECRET])
