@@ -4,6 +4,7 @@ from chalice.app import Chalice
 
 from chalicelib.auth.routes import api as auth
 from chalicelib.catalogue.routes import api as catalogue
+from chalicelib.catalogue.worker import jobs as catalogue_jobs
 from chalicelib.core.http import complete
 from chalicelib.documentation.routes import api as documentation
 from chalicelib.events.worker import jobs as event_jobs
@@ -18,7 +19,7 @@ app = Chalice(app_name="talktiko")
 for blueprint in (auth, catalogue, learning, webhooks, exports, documentation):
     app.register_blueprint(blueprint)
 
-for blueprint in (event_jobs, webhook_jobs, export_jobs):
+for blueprint in (catalogue_jobs, event_jobs, webhook_jobs, export_jobs):
     app.register_blueprint(blueprint)
 
 complete(app)

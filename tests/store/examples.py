@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from chalicelib.core.http import Endpoint
+from tests.store.catalogue import Author, choice
 from tests.store.conftest import Answer, System
 from tests.store.test_isolation import BODIES
 
@@ -72,6 +73,15 @@ def _delivery(scene: Scene) -> str:
     return ping
 
 
+def _small_course(scene: Scene) -> dict[str, str]:
+    """A published course of the institution's own, made once."""
+    if "item_one" not in scene.made:
+        author = Author(scene.system, scene.token)
+        scene.made |= author.small("small")
+        author.publish(scene.made["course"])
+    return scene.made
+
+
 def _asset(_: Scene) -> str:
     from chalicelib.documentation import assets
 
@@ -79,8 +89,10 @@ def _asset(_: Scene) -> str:
 
 
 MAKERS: dict[str, Callable[[Scene], str]] = {
-    "course": lambda scene: scene.first("/api/courses"),
-    "item": lambda scene: scene.first("/api/trainingItems?type=multiple_choice"),
+    "course": lambda scene: _small_course(scene)["course"],
+    "lesson": lambda scene: _small_course(scene)["lesson"],
+    "training": lambda scene: _small_course(scene)["training"],
+    "item": lambda scene: _small_course(scene)["item_one"],
     "slug": lambda _: "german-a1",
     "webhooks": lambda scene: str(
         scene.post(
@@ -96,13 +108,27 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "asset": _asset,
 }
 OWN_BODIES: dict[str, Callable[[Scene], Any]] = {
+    "POST /api/courses": lambda _: {
+        "slug": f"c-{secrets.token_hex(4)}", "title": "x", "description": "x", "language": "de",
+        "taught_in": "en", "cefr_level": "A1",
+    },
+    "POST /api/lessons": lambda scene: {
+        "course_id": scene.id_of("course"), "slug": f"l-{secrets.token_hex(4)}", "title": "x", "intro": "x",
+        "can_do": "x",
+    },
+    "POST /api/trainings": lambda scene: {
+        "lesson_id": scene.id_of("lesson"), "slug": f"t-{secrets.token_hex(4)}", "title": "x",
+    },
+    "POST /api/trainingItems": lambda scene: {
+        "training_id": scene.id_of("training"), "slug": f"i-{secrets.token_hex(4)}", **choice(),
+    },
     "POST /api/auth/sign-up": lambda _: {**ACCOUNT, "email": f"{secrets.token_hex(6)}@example.org"},
     "POST /api/auth/sign-in": lambda scene: {
         "email": ACCOUNT["email"],
         "password": ACCOUNT["password"],
         "institution_id": scene.institution_id,
     },
-}
+}  # fmt: skip
 
 
 def _make_the_export(scene: Scene) -> None:
@@ -112,7 +138,13 @@ def _make_the_export(scene: Scene) -> None:
     scene.system.work(make_export, [{"Body": place}])
 
 
+def _change_something(scene: Scene) -> None:
+    author = Author(scene.system, scene.token)
+    author.data("PUT", f"trainingItems/{scene.id_of('item')}", choice("Other words"))
+
+
 BEFORE: dict[str, Callable[[Scene], None]] = {
+    "POST /api/courses/{course}/publish": _change_something,
     "GET /api/integrations/exports/{id}/download": _make_the_export,
 }
 

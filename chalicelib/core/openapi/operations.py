@@ -11,6 +11,7 @@ from chalicelib.core.errors import (
     Invalid,
     Malformed,
     NotFound,
+    PreconditionFailed,
     RateLimited,
     TooLarge,
     Unauthenticated,
@@ -23,7 +24,7 @@ from chalicelib.core.openapi.examples import Schema
 from chalicelib.core.openapi.refusals import REFUSALS
 from chalicelib.core.openapi.schemas import Schemas, answer, plain_schema
 from chalicelib.core.openapi.telling import told
-from chalicelib.core.paging import Page
+from chalicelib.core.paging import Meta, Page
 
 Json = dict[str, Any]
 
@@ -79,6 +80,8 @@ def _parameters(declared: Endpoint, schemas: Schemas) -> list[Json]:
         found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if declared.cached is not None:
         found.append({"$ref": "#/components/parameters/IfNoneMatch"})
+    if declared.conditional:
+        found.append({"$ref": "#/components/parameters/IfMatch"})
     return found
 
 
@@ -158,6 +161,7 @@ def _success(declared: Endpoint, schemas: Schemas, base_url: str) -> Json:
     named = [
         *ALWAYS,
         *(("ETag", "Cache-Control") if declared.cached is not None else ()),
+        *(("ETag",) if declared.tagged else ()),
         *(("Idempotent-Replayed",) if declared.idempotent else ()),
     ]
     made: Json = {"description": _DONE.get(declared.status, "Done."), "headers": headers(named)}
@@ -192,6 +196,8 @@ def _page(model: type[Any], schemas: Schemas, url: str) -> Json:
     if rows:
         only = f"{url}?page=1"
         place = {"current_page": 1, "from": 1, "last_page": 1, "path": url, "per_page": 15}
+        told = getattr(model.model_fields["meta"].annotation, "model_fields", {})
+        place |= dict.fromkeys(name for name in told if name not in Meta.model_fields)
         made["example"] = {
             "data": rows["example"],
             "links": {"first": only, "last": only, "prev": None, "next": None},
@@ -245,6 +251,7 @@ def _refused(declared: Endpoint) -> Json:
         Forbidden: bool(declared.abilities),
         NotFound: bool(_names(declared.path)) or _names_records(declared),
         Conflict: declared.method != "GET",
+        PreconditionFailed: declared.conditional,
         TooLarge: has_body,
         UnsupportedType: has_body,
         Invalid: True,  # an unknown query parameter is refused everywhere
