@@ -91,11 +91,8 @@ def course_drafts(institution_id: str, state: schemas.State | None) -> service.F
 
 
 def child_drafts(institution_id: str, kind: Kind, parent_id: str) -> service.Found[Any]:
-    """The children of a course, lesson or training, in order; nothing where there is no such draft."""
-    try:
-        parent = _parent(institution_id, kind, parent_id)
-    except DomainError:
-        return service.Found(of_list([]), lambda _: [], 0)
+    """The children of a course, lesson or training, in order. Raises as `course_draft` does."""
+    parent = _parent(institution_id, kind, parent_id)
     read: Reader[Any] = of_list([(f"{at:03}", child) for at, child in enumerate(parent.children)])
 
     def show(ids: Sequence[str]) -> list[BaseModel]:

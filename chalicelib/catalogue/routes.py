@@ -194,13 +194,12 @@ def create_lesson(call: Call, body: schemas.LessonCreate) -> schemas.LessonDraft
     return authoring.show_lesson(made)
 
 
-@endpoint(api, "GET", "/api/lessons/drafts", abilities=["catalogue:write"], query=schemas.LessonDraftQuery,
-          returns=Page[schemas.LessonDraft])  # fmt: skip
-def list_lesson_drafts(call: Call, query: schemas.LessonDraftQuery) -> Page[schemas.LessonDraft]:
-    """The lessons of one course as authored, in order, without archived ones."""
-    return page_of(
-        call, query, authoring.child_drafts(call.caller.institution_id, authoring.LESSON, query.course)
-    )
+@endpoint(api, "GET", "/api/courses/{course}/draft/lessons", abilities=["catalogue:write"],
+          query=PageQuery, returns=Page[schemas.LessonDraft])  # fmt: skip
+def list_lesson_drafts(call: Call, query: PageQuery, course: CourseId) -> Page[schemas.LessonDraft]:
+    """The lessons of a course as authored, in order, without archived ones."""
+    found = authoring.child_drafts(call.caller.institution_id, authoring.LESSON, course)
+    return page_of(call, query, found)
 
 
 @endpoint(api, "GET", "/api/lessons/{lesson}/draft", abilities=["catalogue:write"],
@@ -253,13 +252,12 @@ def create_training(call: Call, body: schemas.TrainingCreate) -> schemas.Trainin
     return authoring.show_training(made)
 
 
-@endpoint(api, "GET", "/api/trainings/drafts", abilities=["catalogue:write"],
-          query=schemas.TrainingDraftQuery, returns=Page[schemas.TrainingDraft])  # fmt: skip
-def list_training_drafts(call: Call, query: schemas.TrainingDraftQuery) -> Page[schemas.TrainingDraft]:
-    """The trainings of one lesson as authored, in order, without archived ones."""
-    return page_of(
-        call, query, authoring.child_drafts(call.caller.institution_id, authoring.TRAINING, query.lesson)
-    )
+@endpoint(api, "GET", "/api/lessons/{lesson}/draft/trainings", abilities=["catalogue:write"],
+          query=PageQuery, returns=Page[schemas.TrainingDraft])  # fmt: skip
+def list_training_drafts(call: Call, query: PageQuery, lesson: LessonId) -> Page[schemas.TrainingDraft]:
+    """The trainings of a lesson as authored, in order, without archived ones."""
+    found = authoring.child_drafts(call.caller.institution_id, authoring.TRAINING, lesson)
+    return page_of(call, query, found)
 
 
 @endpoint(api, "GET", "/api/trainings/{training}/draft", abilities=["catalogue:write"],
@@ -320,13 +318,12 @@ def create_training_item(call: Call, body: schemas.ItemCreate) -> schemas.ItemDr
     return authoring.show_item(made)
 
 
-@endpoint(api, "GET", "/api/trainingItems/drafts", abilities=["catalogue:write"],
-          query=schemas.ItemDraftQuery, returns=Page[schemas.ItemDraft])  # fmt: skip
-def list_training_item_drafts(call: Call, query: schemas.ItemDraftQuery) -> Page[schemas.ItemDraft]:
-    """The training items of one training as authored, in order, without archived ones."""
-    return page_of(
-        call, query, authoring.child_drafts(call.caller.institution_id, authoring.ITEM, query.training)
-    )
+@endpoint(api, "GET", "/api/trainings/{training}/draft/items", abilities=["catalogue:write"],
+          query=PageQuery, returns=Page[schemas.ItemDraft])  # fmt: skip
+def list_training_item_drafts(call: Call, query: PageQuery, training: TrainingId) -> Page[schemas.ItemDraft]:
+    """The training items of a training as authored, in order, without archived ones."""
+    found = authoring.child_drafts(call.caller.institution_id, authoring.ITEM, training)
+    return page_of(call, query, found)
 
 
 @endpoint(api, "GET", "/api/trainingItems/{item}/draft", abilities=["catalogue:write"],

@@ -365,18 +365,6 @@ class DraftQuery(PageQuery):
     state: State | None = Field(None, description="`draft`: never published.")
 
 
-class LessonDraftQuery(PageQuery):
-    course: CourseId = Field(description="The course whose lessons you want, as authored.")
-
-
-class TrainingDraftQuery(PageQuery):
-    lesson: LessonId = Field(description="The lesson whose trainings you want, as authored.")
-
-
-class ItemDraftQuery(PageQuery):
-    training: TrainingId = Field(description="The training whose items you want, as authored.")
-
-
 class CourseCreate(Body):
     """A new course. Its slug is unique among your institution's and stays; its id follows from it."""
 

@@ -168,7 +168,7 @@ def test_parts_are_ordered_moved_archived_and_restored(author: Author) -> None:
     new = author.item(ids["training"], "three", position=2)
     assert author.data("GET", f"courses/{ids['course']}/draft")["lesson_ids"] == [second, ids["lesson"]]
     items = [ids["item_one"], new, ids["item_two"]]
-    assert [row["id"] for row in author.rows(f"trainingItems/drafts?training={ids['training']}")] == items
+    assert [row["id"] for row in author.rows(f"trainings/{ids['training']}/draft/items")] == items
     author.data("PUT", f"trainingItems/{new}", {"position": 3})
     author.data("PUT", f"trainingItems/{ids['item_one']}", {"training_id": third})
     assert author.data("GET", f"trainings/{third}/draft")["item_ids"] == [ids["item_one"]]
@@ -333,7 +333,7 @@ def test_two_authors_at_once_lose_nothing(author: Author) -> None:
         author.item(ids["training"], f"{slug}-a")
         system.calls.dies_before = None
         listed = author.data("GET", f"trainings/{ids['training']}/draft")["item_ids"]
-        drafts = author.rows(f"trainingItems/drafts?training={ids['training']}&per_page=100")
+        drafts = author.rows(f"trainings/{ids['training']}/draft/items?per_page=100")
         assert len(set(listed)) == len(listed)
         slugs = [row["slug"] for row in drafts]
         assert f"{slug}-a" in slugs
@@ -478,9 +478,9 @@ def writes(author: Author, ids: dict[str, str], name: str) -> Iterator[tuple[str
 def drafts(author: Author, ids: dict[str, str]) -> Any:
     """All that authors see of a course, without times."""
     course = author.data("GET", f"courses/{ids['course']}/draft")
-    lessons = author.rows(f"lessons/drafts?course={ids['course']}&per_page=100")
-    trainings = [row for one in lessons for row in author.rows(f"trainings/drafts?lesson={one['id']}")]
-    items = [row for one in trainings for row in author.rows(f"trainingItems/drafts?training={one['id']}")]
+    lessons = author.rows(f"courses/{ids['course']}/draft/lessons?per_page=100")
+    trainings = [row for one in lessons for row in author.rows(f"lessons/{one['id']}/draft/trainings")]
+    items = [row for one in trainings for row in author.rows(f"trainings/{one['id']}/draft/items")]
     found = [course, *lessons, *trainings, *items, *author.rows("courses/drafts?per_page=100")]
     return [{name: value for name, value in row.items() if not name.endswith("_at")} for row in found]
 

@@ -203,7 +203,7 @@ def test_changes_are_walked_to_their_end_and_nothing_is_missed(author: Author) -
         ("courses/drafts", ["BatchGetItem", "Query", "BatchGetItem"]),
         ("courses/{course}/draft", ["GetItem"]),
         ("trainingItems/{item}/draft", ["GetItem", "GetItem"]),
-        ("trainingItems/drafts?training={training}", ["GetItem", "GetItem", "BatchGetItem"]),
+        ("trainings/{training}/draft/items", ["GetItem", "GetItem", "BatchGetItem"]),
         ("courses/{course}/publication", ["GetItem", "GetItem", "GetItem"]),
     ],
 )  # fmt: skip
