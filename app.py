@@ -4,6 +4,7 @@ from chalice.app import Chalice
 
 from chalicelib.auth.routes import api as auth
 from chalicelib.catalogue.routes import api as catalogue
+from chalicelib.catalogue.worker import jobs as catalogue_jobs
 from chalicelib.core.http import complete
 from chalicelib.documentation.routes import api as documentation
 from chalicelib.events.routes import api as events
@@ -33,7 +34,7 @@ for blueprint in (
 ):
     app.register_blueprint(blueprint)
 
-for blueprint in (event_jobs, standing_jobs, webhook_jobs, export_jobs, data_jobs):
+for blueprint in (catalogue_jobs, event_jobs, standing_jobs, webhook_jobs, export_jobs, data_jobs):
     app.register_blueprint(blueprint)
 
 complete(app)

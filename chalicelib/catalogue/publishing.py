@@ -1,33 +1,45 @@
-"""Publishing a course: every record that the catalogue's reads expect to find.
+"""Publishing a course: its drafts become what learners see, at one stroke, whatever its size.
 
-A course is too large for one transaction. Its records are written so that whoever follows a list always
-arrives: items and places first; then what is gone is withdrawn; then comes the course with its totals, in
-one transaction; and last the list rows. Meanwhile, about a second per 500 items, a row that moves may stand
-at its old place, at both, or show what it was. A publication that died is completed by publishing again:
-nothing is counted twice, and no version number is given to two contents.
+1. Records that nobody reads yet: new versions of items, new records of lessons.
+2. The publication is noted, in one transaction. From here on it will be completed: by this process, or by
+   the sweeper, which takes over where a process died or had no time left.
+3. What grading reads of each item.
+4. The course itself, in one transaction with its own rows and the counters of lists. This is the stroke.
+5. Rows of lists across courses, and what is gone.
+
+Every step may be repeated. One publication of a course at a time: it is leased by whoever sees to it, and
+another has to wait. A published version is never changed, and no number is given to two contents.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from chalicelib.catalogue import models, schemas
-from chalicelib.catalogue.items import Item, ItemType
-from chalicelib.core.clock import epoch, rfc3339
-from chalicelib.core.errors import NotFound
-from chalicelib.core.store import Table, Transaction
-from chalicelib.institutions.service import PUBLIC_INSTITUTION
+from chalicelib.catalogue import authoring, models, schemas, tree
+from chalicelib.catalogue.models import CountItem, CourseItem, HeadItem, PublicationItem, RowItem, VersionItem
+from chalicelib.core import clock
+from chalicelib.core.clock import epoch, instant, rfc3339, shown
+from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.ids import new_id
+from chalicelib.core.logs import log
+from chalicelib.core.store import Stale, Table, Transaction
 
 LAYOUT = 1
 """Grows when records are to be written differently: then the same content is written again."""
+INLINE_SECONDS = 10.0
+"""How long a request goes on with lists across courses before it leaves the rest to the sweeper."""
+REQUEST_LEASE = timedelta(seconds=40)
+SWEEP_LEASE = timedelta(seconds=310)
+"""Longer than the function may run that holds the lease: then nobody else writes."""
 
 _VERSIONS_AT_ONCE = 50  # of up to 64 KiB each: a transaction may hold 4 MB
-_DELETED_AT_ONCE = 100  # what a transaction may hold
+_ROWS_AT_ONCE = 500
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -38,78 +50,6 @@ class Published:
     changed: bool
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The resources of a course, in order, and its items as authored. A path is a place in the lists."""
-
-    course: schemas.Course
-    lessons: list[tuple[str, schemas.Lesson]]
-    trainings: list[tuple[str, schemas.Training]]
-    items: list[tuple[str, schemas.TrainingItem]]
-    authored: Mapping[str, Item]
-
-    def course_rows(self) -> list[models.RowItem]:
-        """The course in every list that a filter may choose."""
-        course = self.course
-        return [
-            _row(models.courses_list(course.owner_institution_id, language, level), course.slug, course)
-            for language in (course.language, None)
-            for level in (course.cefr_level, None)
-        ]
-
-    def rows(self) -> Iterator[models.RowItem]:
-        """Everything below the course in every list."""
-        owner_id = self.course.owner_institution_id
-        for path, lesson in self.lessons:
-            yield _row(models.lessons_list(owner_id), path, lesson)
-        for path, training in self.trainings:
-            yield _row(models.trainings_list(owner_id), path, training)
-        for path, item in self.items:
-            yield _row(models.items_list(owner_id, None), path, item)
-            yield _row(models.items_list(owner_id, item.type), path, item)
-
-    def places(self) -> Iterator[models.PlaceItem]:
-        """Where children are found."""
-        yield self._place(self.course.id, self.course.slug, {models.ANY: len(self.lessons)})
-        for path, lesson in self.lessons:
-            yield self._place(lesson.id, path, {models.ANY: lesson.training_count})
-        for path, training in self.trainings:
-            types: Counter[str] = Counter(
-                item.type for _, item in self.items if item.training_id == training.id
-            )
-            yield self._place(training.id, path, {models.ANY: training.item_count, **types})
-
-    def heads(self) -> Iterator[models.HeadItem]:
-        """What attempts are graded by."""
-        item_counts = {lesson.id: lesson.item_count for _, lesson in self.lessons}
-        for _, item in self.items:
-            yield models.HeadItem(
-                item.id,
-                owner_id=self.course.owner_institution_id,
-                version=item.version,
-                item=self.authored[item.id].model_dump_json(),
-                language=item.language,
-                training_id=item.training_id,
-                lesson_id=item.lesson_id,
-                course_id=item.course_id,
-                lesson_item_count=item_counts[item.lesson_id],
-                course_item_count=self.course.item_count,
-                course_lesson_count=self.course.lesson_count,
-            )
-
-    def outline(self) -> list[dict[str, object]]:
-        fields = {"id", "title", "position", "item_count"}
-        return [lesson.model_dump(include=fields) for _, lesson in self.lessons]
-
-    def totals(self) -> dict[str, int]:
-        """What this course adds to the counter of each list."""
-        return dict(Counter(row.pk for row in (*self.course_rows(), *self.rows())))
-
-    def _place(self, parent_id: str, path: str, totals: Mapping[str, int]) -> models.PlaceItem:
-        owner_id = self.course.owner_institution_id
-        return models.PlaceItem(parent_id, owner_id=owner_id, path=path, totals=dict(totals))
-
-
 class VersionTaken(Exception):
     """This version of the item was written with another content, by a publication that died."""
 
@@ -118,276 +58,492 @@ class VersionTaken(Exception):
         self.item_id = item_id
 
 
-def publish(content: schemas.CourseContent, owner_id: str, now: datetime) -> Published:
-    """Make this the published content of the course with this owner and slug.
+# What callers ask for
 
-    The same content again changes nothing and costs one read. An item whose content, key or worth has
-    changed gets the next version; earlier ones stay. Courses of the public institution are public, any
-    other's are seen by its members only. One publisher per course at a time: raises `Stale` where
-    another got in between, and is then to be called again.
+
+def publish(content: schemas.CourseContent, owner_id: str, now: datetime) -> Published:
+    """Make this what the drafts and learners of the course with this owner and slug see.
+
+    For loading files: a content that was loaded before changes nothing, and costs one read, whatever
+    authors have made of it since.
     """
-    course_id, digest = models.course_id(owner_id, content.slug), _digest(content)
-    before = _course_before(course_id)
-    if before is not None and before.digest == digest:
+    course_id = models.course_id(owner_id, content.slug)
+    digest = _digest(content)
+    if _loaded(course_id) == digest:
         return Published(course_id, changed=False)
-    rows_before = _rows_before(owner_id, content.slug)
-    layout = lay_out(content, owner_id, _versions(items_of(content, owner_id), now), now)
-    rows = list(layout.rows())
-    _put(list(layout.heads()))
-    _put(list(layout.places()))
-    _withdraw(rows_before, {row.resource["id"] for row in rows})
-    revision = _put_course(layout, before)
-    _put(rows)
-    _delete_moved(rows_before, rows)
-    _finish(course_id, revision, digest)
+    _settle(owner_id, course_id)
+    written = authoring.replace(content, owner_id, now, models.drafts_in(course_id))
+    _publish(content, _course_among(written), now, loaded=digest)
     return Published(course_id, changed=True)
 
 
-def items_of(content: schemas.CourseContent, owner_id: str) -> dict[str, Item]:
-    """Every item by its id, which it keeps wherever in its course it moves."""
-    return {
-        models.part_id("itm", owner_id, content.slug, entry.slug): entry.item
-        for lesson in content.lessons
-        for training in lesson.trainings
-        for entry in training.items
-    }
+def publish_draft(institution_id: str, course_id: str, now: datetime) -> schemas.Publication:
+    """Publish the course as its drafts say it. The same again changes nothing.
+
+    Raises `Invalid` naming what keeps it from being published, `Conflict` while it is being published
+    or written to.
+    """
+    authoring.course_draft(institution_id, course_id)
+    for _ in range(_TRIES):
+        _settle(institution_id, course_id)
+        drafts = models.drafts_in(course_id)
+        course = _course_among(drafts)
+        if course is None:
+            raise NotFound("course")
+        content = authoring.content_of(drafts)
+        if authoring.course_draft(institution_id, course_id).changes != course.changes:
+            continue  # an author wrote while we read
+        try:
+            _publish(content, course, now)
+        except Stale:
+            continue
+        return publication(institution_id, course_id)
+    raise Conflict("Others keep changing this course.", retry_after=1)
 
 
-# The layout
+def archive(institution_id: str, course_id: str, now: datetime) -> schemas.Publication:
+    """Take the course from all lists and out of reach; its drafts, and progress in it, stay.
+
+    One that is archived already stays so. Raises `Conflict` as `publish_draft` does.
+    """
+    authoring.course_draft(institution_id, course_id)
+    for _ in range(_TRIES):
+        _settle(institution_id, course_id)
+        course = authoring.course_draft(institution_id, course_id)
+        try:
+            if course.state != "archived":
+                _archive(course, now)
+        except Stale:
+            continue
+        return publication(institution_id, course_id)
+    raise Conflict("Others keep changing this course.", retry_after=1)
 
 
-def lay_out(
-    content: schemas.CourseContent, owner_id: str, versions: Mapping[str, int], now: datetime
-) -> Layout:
-    """The course as it will be seen, its items in these versions (by item id)."""
-    authored = items_of(content, owner_id)
-    course = schemas.Course(
-        id=models.course_id(owner_id, content.slug),
-        slug=content.slug,
-        title=content.title,
-        description=content.description,
-        language=content.language,
-        taught_in=content.taught_in,
-        cefr_level=content.cefr_level,
-        lesson_count=len(content.lessons),
-        item_count=len(authored),
-        updated_at=rfc3339(now),
-        owner_institution_id=owner_id,
-        visibility="public" if owner_id == PUBLIC_INSTITUTION else "institution",
+def publication(institution_id: str, course_id: str) -> schemas.Publication:
+    """What learners see of the course. Three reads. Raises as `authoring.course_draft` does."""
+    draft = authoring.course_draft(institution_id, course_id)
+    course = _published(course_id)
+    return schemas.Publication(
+        course_id=course_id,
+        state=draft.state,
+        edition=int(course.edition) if course else 0,
+        has_unpublished_changes=draft.changes != draft.published_changes,
+        in_progress=models.publication_of(institution_id, course_id) is not None,
+        published_at=shown(course.published_at) if course else None,
+        archived_at=shown(course.archived_at) if course else None,
     )
-    layout = Layout(course, [], [], [], authored)
-    for position, lesson in enumerate(content.lessons, start=1):
-        shown = _lesson(course, lesson, position)
-        layout.lessons.append((models.path_of(course.slug, position), shown))
-        for brief, training in zip(shown.trainings, lesson.trainings, strict=True):
-            path = models.path_of(course.slug, position, brief.position)
-            layout.trainings.append((path, _training(shown, brief, training.slug)))
-            for at, entry in enumerate(training.items, start=1):
-                item = _item(course, shown.id, brief.id, entry, at, versions)
-                layout.items.append((models.path_of(course.slug, position, brief.position, at), item))
-    return layout
 
 
-def _lesson(course: schemas.Course, lesson: schemas.LessonContent, position: int) -> schemas.Lesson:
-    owner_id = course.owner_institution_id
-    trainings = [
-        schemas.TrainingBrief(
-            id=models.part_id("trn", owner_id, course.slug, training.slug),
-            title=training.title,
-            position=at,
-            item_count=len(training.items),
-        )
-        for at, training in enumerate(lesson.trainings, start=1)
+def sweep(now: datetime) -> int:
+    """Complete publications whose process died or had no time left. How many there were."""
+    swept = 0
+    for found in models.publications():
+        if found.busy_until <= epoch(now) and _lease(found, now, SWEEP_LEASE):
+            _complete(found, seconds=None)
+            log.info("catalogue.publication_swept", course_id=found.course_id, publication_id=found.id)
+            swept += 1
+    return swept
+
+
+# One publication
+
+
+def _settle(owner_id: str, course_id: str) -> None:
+    """See that no publication of the course is under way. Raises `Conflict` while another sees to one."""
+    found = models.publication_of(owner_id, course_id)
+    if found is None:
+        return
+    now = clock.now()
+    wait = int(found.busy_until) - epoch(now)
+    if wait > 0 or not _lease(found, now, REQUEST_LEASE):
+        raise Conflict("This course is being published.", retry_after=max(1, min(wait, 30)))
+    if not _complete(found, seconds=INLINE_SECONDS):
+        raise Conflict("This course is being published.", retry_after=30)
+
+
+def _publish(
+    content: schemas.CourseContent, course: models.DraftItem | None, now: datetime, loaded: str | None = None
+) -> None:
+    """Raises `Stale` where another publication got in between."""
+    if course is None:
+        raise NotFound("course")
+    digest, before = _digest(content), _published(course.sk)
+    if before is not None and before.digest == digest and before.archived_at is None:
+        _note_published(course, now, loaded)
+        return
+    old, now = _tree_of(before), _after(before, now)
+    noted = _publication(course, digest, old, now)
+    versions = _write_versions(tree.items_of(content, course.owner_id), old, now)
+    grown = tree.grow(content, course.owner_id, versions, old, f"P#{noted.id}", now)
+    _put([lesson.item() for lesson in grown.lessons if lesson.record == f"P#{noted.id}"])
+    noted.after, noted.totals, noted.changes = _outlined(grown), grown.counts(), course.changes
+    _begin(noted, before, course, loaded)
+
+
+def _archive(course: models.DraftItem, now: datetime) -> None:
+    before = _published(course.sk)
+    if before is None:
+        transaction = Transaction()
+        authoring.note_state(transaction, course, "archived", now)
+        transaction.commit()
+        return
+    noted = _publication(course, before.digest, _tree_of(before), _after(before, now))
+    noted.after, noted.totals, noted.changes = (
+        {"course": before.resource, "lessons": []},
+        {},
+        course.published_changes,
+    )
+    noted.archives = 1
+    _begin(noted, before, course, None)
+
+
+def _publication(
+    course: models.DraftItem, digest: str, old: tree.Tree | None, now: datetime
+) -> PublicationItem:
+    """One that begins; what it puts in place of `old` is still to be said."""
+    return PublicationItem(
+        sk=models.publication_key(course.owner_id, course.sk),
+        id=new_id("pub", now),
+        owner_id=course.owner_id,
+        course_id=course.sk,
+        started_at=instant(now),
+        before=_outlined(old),
+        digest=digest,
+    )
+
+
+def _begin(
+    noted: PublicationItem, before: CourseItem | None, course: models.DraftItem, loaded: str | None
+) -> None:
+    """Note the publication: from here on it will be completed. Raises `Stale` where another was faster."""
+    noted.busy_until = epoch(clock.now() + REQUEST_LEASE)
+    transaction = Transaction()
+    transaction.put(noted, PublicationItem.pk.does_not_exist())
+    if before is None:
+        # deletes nothing: it is there for its condition
+        transaction.delete(CourseItem(course.sk), CourseItem.pk.does_not_exist())
+    else:
+        same = CourseItem.publication == before.publication
+        transaction.update(before, [CourseItem.edition.set(before.edition)], same)
+    state: schemas.State = "archived" if noted.archives else "published"
+    authoring.note_state(
+        transaction,
+        course,
+        state,
+        datetime.fromisoformat(noted.started_at),
+        published_changes=int(noted.changes),
+        loaded=loaded,
+    )
+    transaction.commit()
+    _complete(noted, seconds=INLINE_SECONDS)
+
+
+def _note_published(course: models.DraftItem, now: datetime, loaded: str | None) -> None:
+    """Learners see this content already: the drafts came back to it."""
+    if course.state == "published" and course.changes == course.published_changes and loaded is None:
+        return
+    transaction = Transaction()
+    authoring.note_state(
+        transaction, course, "published", now, published_changes=int(course.changes), loaded=loaded
+    )
+    transaction.commit()
+
+
+def _complete(noted: PublicationItem, seconds: float | None) -> bool:
+    """All that follows from a noted publication, as far as `seconds` allow. Whether it is complete."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    course = _published(noted.course_id)
+    outlines = [told for told in (noted.before, noted.after) if told is not None]
+    records = models.lessons_of({key for told in outlines for key in _keys(told["lessons"])})
+    old = _grown(noted.before, records) if noted.before is not None else None
+    new = _grown(noted.after, records)
+    versions: dict[str, VersionItem] = {}
+    if course is None or course.publication != noted.id:
+        versions = _put_heads(old, new)
+        _replace_course(noted, course, new.course)
+    return _follow(noted, old, new, versions, deadline)
+
+
+def _put_heads(old: tree.Tree | None, new: tree.Tree) -> dict[str, VersionItem]:
+    """Make ready what grading reads of every item that is new, changed, or counted differently."""
+    counted_as_before = old is not None and (old.course.item_count, old.course.lesson_count) == (
+        new.course.item_count,
+        new.course.lesson_count,
+    )
+    lessons = _beyond(new, old) if counted_as_before else new.lessons
+    counts = {lesson.resource.id: lesson.resource.item_count for lesson in lessons}
+    items = list(tree.items_in(lessons))
+    versions = models.versions_of({leaf.id: leaf.version for _, leaf, _ in items})
+    _put(
+        [
+            HeadItem(
+                leaf.id,
+                owner_id=new.course.owner_institution_id,
+                version=leaf.version,
+                item=versions[leaf.id].item,
+                resource=tree.training_item(training, leaf, at, versions[leaf.id].shown).model_dump(
+                    mode="json"
+                ),
+                language=new.course.language,
+                training_id=training.id,
+                lesson_id=training.lesson_id,
+                course_id=new.course.id,
+                lesson_item_count=counts[training.lesson_id],
+                course_item_count=new.course.item_count,
+                course_lesson_count=new.course.lesson_count,
+            )
+            for training, leaf, at in items
+        ]
+    )
+    return versions
+
+
+def _replace_course(noted: PublicationItem, before: CourseItem | None, course: schemas.Course) -> None:
+    """The stroke: the course, its rows, and what it adds to the counters of lists."""
+    transaction = Transaction()
+    record = CourseItem(
+        noted.course_id,
+        owner_id=noted.owner_id,
+        resource=noted.after["course"],
+        lessons=before.lessons if noted.archives and before else noted.after["lessons"],
+        totals=noted.totals,
+        edition=int(before.edition) + (0 if noted.archives else 1) if before else 1,
+        publication=noted.id,
+        digest=noted.digest,
+        changed_at=noted.started_at,
+        published_at=before.published_at if noted.archives and before else noted.started_at,
+        archived_at=noted.started_at if noted.archives else None,
+    )
+    unchanged = (
+        CourseItem.pk.does_not_exist() if before is None else CourseItem.publication == before.publication
+    )
+    transaction.put(record, unchanged)
+    stood = before is not None and before.archived_at is None
+    rows_before = tree.course_rows(schemas.Course(**before.resource)) if before and stood else {}
+    rows: dict[models.Key, Any] = {} if noted.archives else dict(tree.course_rows(course))
+    for pk, sk in rows_before.keys() - rows.keys():
+        transaction.delete(RowItem(pk, sk))
+    if noted.archives:
+        rows = _tombstone("COURSES", noted, noted.course_id)
+    for (pk, sk), resource in rows.items():
+        transaction.put(_row(pk, sk, resource))
+    counts = models.changed_counts(before.totals if before else {}, noted.totals)
+    for name, added in counts.items():
+        counter = CountItem(models.count_key(name), "COUNT")
+        transaction.update(counter, [CountItem.rows.add(added)])
+    try:
+        transaction.commit()
+    except Stale:
+        if _published_by(noted) is None:  # else another process that took over was faster
+            raise
+
+
+def _follow(
+    noted: PublicationItem,
+    old: tree.Tree | None,
+    new: tree.Tree,
+    versions: Mapping[str, VersionItem],
+    deadline: float | None,
+) -> bool:
+    """Bring all lists across courses after the course, and put away what is gone."""
+    went, came = _beyond(old, new), _beyond(new, old)
+    before = tree.rows(old.course, went) if old else {}
+    after = tree.rows(new.course, came)
+    put = [key for key, part in after.items() if before.get(key) != part]
+    living = new.parts()
+    gone = [part_id for part_id in (old.parts() if old else ()) if part_id not in living]
+    wanted = {after[key][0] for key in put}
+    leaves = [leaf for _, leaf, _ in tree.items_in(came) if leaf.id in wanted]
+    missing = {leaf.id: leaf.version for leaf in leaves if leaf.id not in versions}
+    shown_by_id = {item_id: version.shown for item_id, version in versions.items()}
+    shown_by_id |= models.shown_of(missing)
+    resources = tree.resources(came, shown_by_id)
+    writes: list[tuple[RowItem, bool]] = [(_row(*key, resources[after[key][0]]), True) for key in put]
+    writes += [(RowItem(*key), False) for key in before.keys() - after.keys()]
+    for part_id in gone:
+        kind = {"lsn": "LESSONS", "trn": "TRAININGS", "itm": "ITEMS"}[part_id[:3]]
+        writes += [(_row(*key, row), True) for key, row in _tombstone(kind, noted, part_id).items()]
+    words = {} if noted.archives else tree.word_rows(new.course)
+    words_before = tree.word_rows(old.course) if old else {}
+    writes += [(_row(*key, row), True) for key, row in words.items() if words_before.get(key) != row]
+    writes += [(RowItem(*key), False) for key in words_before.keys() - words.keys()]
+    for start in range(0, len(writes), _ROWS_AT_ONCE):
+        if deadline is not None and time.monotonic() > deadline:
+            _lease(noted, clock.now(), timedelta(0))
+            return False
+        _write(writes[start : start + _ROWS_AT_ONCE])
+    _withdraw(noted.owner_id, old, gone)
+    transaction = Transaction()
+    transaction.delete(
+        PublicationItem(sk=noted.sk), PublicationItem.pk.does_not_exist() | (PublicationItem.id == noted.id)
+    )
+    transaction.commit()
+    return True
+
+
+def _beyond(one: tree.Tree | None, other: tree.Tree | None) -> list[tree.Lesson]:
+    """The lessons that the other has not just so: what never changes has the same record."""
+    same = {(lesson.resource.id, lesson.record) for lesson in other.lessons} if other else set()
+    lessons = one.lessons if one else ()
+    return [lesson for lesson in lessons if (lesson.resource.id, lesson.record) not in same]
+
+
+def _withdraw(owner_id: str, old: tree.Tree | None, gone: Sequence[str]) -> None:
+    """Put items out of reach; only the number of their last version is kept."""
+    ids = set(gone)
+    _put(
+        [
+            HeadItem(leaf.id, owner_id=owner_id, version=leaf.version)
+            for leaf in (old.leaves().values() if old else ())
+            if leaf.id in ids
+        ]
+    )
+
+
+def _tombstone(kind: str, noted: PublicationItem, part_id: str) -> dict[models.Key, dict[str, Any]]:
+    key = (models.changes_list(kind, noted.owner_id), f"{noted.started_at}#{part_id}")
+    return {key: {"id": part_id, "deleted": True, "deleted_at": shown(noted.started_at)}}
+
+
+# Versions
+
+
+def _write_versions(
+    items: Mapping[str, schemas.ItemContent], old: tree.Tree | None, now: datetime
+) -> dict[str, int]:
+    """The version of each item, once the records of new versions are written."""
+    before = old.leaves() if old else {}
+    digests = {item_id: tree.digest_of(entry.item) for item_id, entry in items.items()}
+    versions = {item_id: before[item_id].version for item_id in items if item_id in before}
+    versions |= models.versions_before([item_id for item_id in items if item_id not in before])
+    new = [
+        item_id
+        for item_id, digest in digests.items()
+        if item_id not in before or before[item_id].digest != digest
     ]
-    return schemas.Lesson(
-        id=models.part_id("lsn", owner_id, course.slug, lesson.slug),
-        slug=lesson.slug,
-        title=lesson.title,
-        position=position,
-        intro=lesson.intro,
-        can_do=lesson.can_do,
-        training_count=len(trainings),
-        item_count=sum(training.item_count for training in trainings),
-        trainings=trainings,
-        course_id=course.id,
-        language=course.language,
-        cefr_level=course.cefr_level,
-    )
+    for item_id in new:
+        versions[item_id] = versions.get(item_id, 0) + 1
+    for start in range(0, len(new), _VERSIONS_AT_ONCE):
+        chunk = {item_id: items[item_id] for item_id in new[start : start + _VERSIONS_AT_ONCE]}
+        while not _try_versions(chunk, versions, now):
+            _step_over(chunk, versions)
+    return versions
 
 
-def _training(lesson: schemas.Lesson, brief: schemas.TrainingBrief, slug: str) -> schemas.Training:
-    return schemas.Training(
-        **brief.model_dump(),
-        slug=slug,
-        course_id=lesson.course_id,
-        lesson_id=lesson.id,
-        language=lesson.language,
-        cefr_level=lesson.cefr_level,
-    )
+def _try_versions(
+    chunk: Mapping[str, schemas.ItemContent], versions: Mapping[str, int], now: datetime
+) -> bool:
+    """Write these versions; or none of them, where one holds another content."""
+    transaction = Transaction()
+    for item_id, entry in chunk.items():
+        text = entry.item.model_dump_json()
+        transaction.put(
+            VersionItem(
+                item_id,
+                models.version_key(versions[item_id]),
+                item=text,
+                shown=tree.shown(entry),
+                published_at=rfc3339(now),
+            ),
+            VersionItem.pk.does_not_exist() | (VersionItem.item == text),
+            VersionTaken(item_id),
+        )
+    try:
+        transaction.commit()
+    except VersionTaken:
+        return False
+    return True
 
 
-def _item(
-    course: schemas.Course,
-    lesson_id: str,
-    training_id: str,
-    entry: schemas.ItemContent,
-    position: int,
-    versions: Mapping[str, int],
-) -> schemas.TrainingItem:
-    item, item_id = entry.item, models.part_id("itm", course.owner_institution_id, course.slug, entry.slug)
-    return schemas.TrainingItem(
-        id=item_id,
-        slug=entry.slug,
-        course_id=course.id,
-        lesson_id=lesson_id,
-        training_id=training_id,
-        position=position,
-        version=versions[item_id],
-        type=item.type,
-        skill=item.skill,
-        language=course.language,
-        cefr_level=item.cefr_level,
-        points=item.points,
-        content=item.content,
-    )
+def _step_over(chunk: Mapping[str, schemas.ItemContent], versions: dict[str, int]) -> None:
+    """Go on to free numbers where publications that died have taken these for other contents."""
+    stored = models.versions_of({item_id: versions[item_id] for item_id in chunk})
+    for item_id, version in stored.items():
+        if version.item != chunk[item_id].item.model_dump_json():
+            versions[item_id] = models.last_version_of(item_id) + 1
 
 
-def _row(of_list: str, path: str, resource: BaseModel) -> models.RowItem:
-    return models.RowItem(of_list, path, resource=resource.model_dump(mode="json"))
-
-
-# Writing it
+# Records
 
 
 def _digest(content: schemas.CourseContent) -> str:
     return sha256(f"{LAYOUT}\n{content.model_dump_json()}".encode()).hexdigest()
 
 
-def _course_before(course_id: str) -> models.CourseItem | None:
+def _loaded(course_id: str) -> str | None:
+    """What was last loaded into the drafts of this course."""
+    try:
+        return models.draft_of(course_id, course_id, "course").loaded
+    except NotFound:
+        return None
+
+
+def _course_among(drafts: Sequence[models.DraftItem]) -> models.DraftItem | None:
+    return next((draft for draft in drafts if draft.sk == draft.course_id), None)
+
+
+def _published(course_id: str) -> CourseItem | None:
     try:
         return models.course_of(course_id, consistent=True)
     except NotFound:
         return None
 
 
-def _versions(authored: Mapping[str, Item], now: datetime) -> dict[str, int]:
-    """The version of each item, once the records of new versions are written."""
-    heads = models.heads_of(list(authored))
-    versions = {item_id: int(head.version) for item_id, head in heads.items()}
-    new = [item_id for item_id, item in authored.items() if not _is_published(heads.get(item_id), item)]
-    for item_id in new:
-        versions[item_id] = versions.get(item_id, 0) + 1
-    for start in range(0, len(new), _VERSIONS_AT_ONCE):
-        chunk = {item_id: authored[item_id] for item_id in new[start : start + _VERSIONS_AT_ONCE]}
-        while taken := _write_versions(chunk, versions, now):
-            versions[taken] += 1
-    return versions
+def _published_by(noted: PublicationItem) -> CourseItem | None:
+    course = _published(noted.course_id)
+    return course if course is not None and course.publication == noted.id else None
 
 
-def _is_published(head: models.HeadItem | None, item: Item) -> bool:
-    """Whether the head says the same as `item`, also where fields with a default came in meanwhile."""
-    if head is None:
-        return False
-    try:
-        return Item.model_validate_json(head.item) == item
-    except ValidationError:
-        return False
+def _tree_of(course: CourseItem | None) -> tree.Tree | None:
+    """What learners see of it; nothing where it is archived."""
+    if course is None or course.archived_at is not None:
+        return None
+    told = {"course": course.resource, "lessons": course.lessons}
+    return _grown(told, models.lessons_of(_keys(course.lessons)))
 
 
-def _write_versions(chunk: Mapping[str, Item], versions: Mapping[str, int], now: datetime) -> str | None:
-    """Write these versions; or nothing, and tell an item of which that version holds another content."""
-    transaction = Transaction()
-    for item_id, item in chunk.items():
-        text = item.model_dump_json()
-        transaction.put(
-            models.VersionItem(
-                item_id, models.version_key(versions[item_id]), item=text, published_at=epoch(now)
-            ),
-            models.VersionItem.pk.does_not_exist() | (models.VersionItem.item == text),
-            VersionTaken(item_id),
-        )
-    try:
-        transaction.commit()
-    except VersionTaken as taken:
-        return taken.item_id
-    return None
+def _grown(told: Mapping[str, Any], records: Mapping[models.Key, models.LessonItem]) -> tree.Tree:
+    """The tree that a record tells of."""
+    lessons = [tree.Lesson.of(records[key]) for key in _keys(told["lessons"])]
+    return tree.Tree(schemas.Course(**told["course"]), lessons)
 
 
-def _put_course(layout: Layout, before: models.CourseItem | None) -> int:
-    """Write the course, its rows, and what it adds to totals since `before`. Returns its revision."""
-    totals, counted = layout.totals(), dict(before.totals) if before is not None else {}
-    revision = int(before.revision) + 1 if before is not None else 1
-    transaction = Transaction()
-    transaction.put(
-        models.CourseItem(
-            layout.course.id,
-            owner_id=layout.course.owner_institution_id,
-            resource=layout.course.model_dump(mode="json"),
-            outline=layout.outline(),
-            totals=totals,
-            revision=revision,
-        ),
-        models.CourseItem.pk.does_not_exist()
-        if before is None
-        else models.CourseItem.revision == before.revision,
-    )
-    rows = layout.course_rows()
-    for row in rows:
-        transaction.put(row)
-    lists_left = [name for name in counted if models.is_courses_list(name) and name not in totals]
-    for name in lists_left:
-        transaction.delete(models.RowItem(name, layout.course.slug))
-    for name in {*totals, *counted}:
-        added = totals.get(name, 0) - counted.get(name, 0)
-        if added:
-            total = models.TotalItem(models.total_key(name), "TOTAL")
-            transaction.update(total, [models.TotalItem.rows.add(added)])
-    transaction.commit()
-    return revision
+def _keys(outline: Sequence[Mapping[str, Any]]) -> list[models.Key]:
+    return [(one["id"], one["record"]) for one in outline]
 
 
-def _rows_before(owner_id: str, slug: str) -> list[models.RowItem]:
-    """Every list row below the course as it stands."""
-    lists = [models.lessons_list(owner_id), models.trainings_list(owner_id)]
-    lists += [models.items_list(owner_id, kind) for kind in (None, *get_args(ItemType))]
-    return [row for name in lists for row in models.rows_under(name, f"{slug}#")]
+def _after(before: CourseItem | None, now: datetime) -> datetime:
+    """When it changes: later than the last time, whatever the clock of this machine says."""
+    if before is None:
+        return now
+    return max(now, datetime.fromisoformat(before.changed_at) + timedelta(milliseconds=1))
 
 
-def _withdraw(rows_before: Sequence[models.RowItem], living: set[str]) -> None:
-    """Take what the course no longer has out of all lists and out of reach: each thing at one stroke."""
-    gone: dict[str, list[models.RowItem]] = {}
-    for row in rows_before:
-        if row.resource["id"] not in living:
-            gone.setdefault(row.resource["id"], []).append(row)
-    transaction = Transaction()
-    for gone_id, rows in gone.items():
-        reached = models.HeadItem if gone_id.startswith("itm_") else models.PlaceItem
-        if len(transaction) + 1 + len(rows) > _DELETED_AT_ONCE:
-            transaction.commit()
-            transaction = Transaction()
-        for record in (reached(gone_id), *rows):
-            transaction.delete(record)
-    transaction.commit()
+def _outlined(of: tree.Tree | None) -> dict[str, Any] | None:
+    if of is None:
+        return None
+    return {"course": of.course.model_dump(mode="json"), "lessons": of.outline()}
 
 
-def _delete_moved(rows_before: Sequence[models.RowItem], rows: Sequence[models.RowItem]) -> None:
-    """Delete the places that rows have left, now that they stand at their new ones."""
-    kept, living = {(row.pk, row.sk) for row in rows}, {row.resource["id"] for row in rows}
-    with models.RowItem.batch_write() as batch:
-        for row in rows_before:
-            if row.resource["id"] in living and (row.pk, row.sk) not in kept:
-                batch.delete(row)
-
-
-def _finish(course_id: str, revision: int, digest: str) -> None:
-    """Note that this content is wholly in place."""
+def _lease(noted: PublicationItem, now: datetime, length: timedelta) -> bool:
+    """Take over a publication as it was read. Whether nobody else did."""
     transaction = Transaction()
     transaction.update(
-        models.CourseItem(course_id),
-        [models.CourseItem.digest.set(digest)],
-        models.CourseItem.revision == revision,
+        noted,
+        [PublicationItem.busy_until.set(epoch(now + length))],
+        (PublicationItem.id == noted.id) & (PublicationItem.busy_until == noted.busy_until),
     )
-    transaction.commit()
+    try:
+        transaction.commit()
+    except Stale:
+        return False
+    noted.busy_until = epoch(now + length)
+    return True
+
+
+def _row(pk: str, sk: str, resource: BaseModel | Mapping[str, Any]) -> RowItem:
+    told = resource.model_dump(mode="json") if isinstance(resource, BaseModel) else dict(resource)
+    return RowItem(pk, sk, resource=told)
 
 
 def _put(records: Sequence[Table]) -> None:
@@ -395,3 +551,13 @@ def _put(records: Sequence[Table]) -> None:
         with type(records[0]).batch_write() as batch:
             for record in records:
                 batch.save(record)
+
+
+def _write(rows: Sequence[tuple[RowItem, bool]]) -> None:
+    """Put or delete each."""
+    with RowItem.batch_write() as batch:
+        for row, is_put in rows:
+            if is_put:
+                batch.save(row)
+            else:
+                batch.delete(row)

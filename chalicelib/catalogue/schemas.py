@@ -1,21 +1,24 @@
 """What courses, lessons, trainings and training items look like on the wire, and as they are authored.
 
 A resource here is all that a learner may see. The answer key is part of `items.Item` alone, which no
-response holds.
+response but an author's draft holds.
 """
 
+from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chalicelib.catalogue.items import CefrLevel, Content, Frozen, Item, ItemType, LanguageCode, Skill
-from chalicelib.core.paging import PageQuery
+from chalicelib.catalogue.items import CefrLevel, Content, Frozen, Item, ItemType, Key, LanguageCode, Skill
+from chalicelib.core.paging import Meta, Page, PageQuery
 from chalicelib.core.types import (
+    Body,
     Count,
     CourseId,
     InstitutionId,
     ItemId,
     LessonId,
+    Moment,
     Schema,
     Time,
     TrainingId,
@@ -36,44 +39,132 @@ LongText = Annotated[
         ],
     ),
 ]
+Intro = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        description="What to know before the exercises, in the language of instruction.",
+        examples=["Guten Morgen is said until about ten, Guten Tag until six, Guten Abend after that."],
+    ),
+]
+CanDo = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        description="What the learner can do afterwards.",
+        examples=["I can greet people, say goodbye, give my name and say where I come from."],
+    ),
+]
+Points = Annotated[int, Field(ge=1, le=100, description="XP for a fully right answer.", examples=[10])]
 Position = Annotated[int, Field(ge=1, le=100, description="Place among its siblings, from 1.", examples=[1])]
+Revision = Annotated[
+    int,
+    Field(ge=1, le=2**31 - 1, description="Grows with every change; also the `ETag`.", examples=[3]),
+]
 
 LESSONS_AT_MOST = 100
 TRAININGS_AT_MOST = 30
 ITEMS_AT_MOST = 100
+ARCHIVED_AT_MOST = 200
+"""Archived parts that one parent remembers."""
+COURSE_PARTS_AT_MOST = 5000
+COURSE_BYTES_AT_MOST = 16 * 1024 * 1024
+"""Of texts and exercises: what one process can publish."""
 _ITEM_BYTES_AT_MOST = 64 * 1024
 
 
 # Queries
 
+Language = Annotated[LanguageCode | None, Field(description="The language that is taught.")]
+Since = Annotated[
+    Moment | None,
+    Field(
+        description="Instead of the list: what has changed since then, and tombstones of what is gone, "
+        "oldest first. Go on with `meta.complete_until` of the last answer.",
+        examples=["2026-11-25T12:00:00Z"],
+    ),
+]
+CourseFilter = Annotated[CourseId | None, Field(description="Only what belongs to this course.")]
+LessonFilter = Annotated[LessonId | None, Field(description="Only what belongs to this lesson.")]
+Sort = Literal["slug", "title", "-title", "updated_at", "-updated_at"]
+
 
 class CourseQuery(PageQuery):
-    """Narrows a list of courses."""
+    """Narrows and orders a list of courses."""
 
-    language: LanguageCode | None = Field(None, description="The language that is taught.")
+    language: Language = None
     level: CefrLevel | None = Field(None, description="The CEFR level that the course belongs to.")
+    q: str | None = Field(
+        None,
+        min_length=2,
+        max_length=100,
+        description="Words of title or description, each as far as you know it; accents and capitals do "
+        "not matter. Courses come in the order of the longest word; pages may be short, so follow "
+        "`links.next`.",
+        examples=["first ste"],
+    )
+    sort: Sort | None = Field(
+        None, description="Unsorted, by slug, your own courses first. With `-`, backwards. Not with `q`."
+    )
+
+    @model_validator(mode="after")
+    def _search_has_its_order(self) -> Self:
+        if self.q is not None and self.sort is not None:
+            raise ValueError("sort: is not possible together with q")
+        return self
 
 
-class LessonQuery(PageQuery):
+class Changing(PageQuery):
+    """A list that also tells what has changed."""
+
+    updated_since: Since = None
+
+    @model_validator(mode="after")
+    def _changes_stand_alone(self) -> Self:
+        others = self.model_fields_set - {"updated_since", "page", "per_page", "cursor"}
+        if self.updated_since is not None and others:
+            raise ValueError(f"updated_since: is not possible together with {min(others)}")
+        return self
+
+
+class OwnCourseQuery(CourseQuery, Changing):
+    """Narrows and orders a list of courses, or tells what has changed."""
+
+
+class LessonQuery(Changing):
     """Narrows a list of lessons; a course that you may not see has none."""
 
-    course: CourseId | None = Field(None, description="Only lessons of this course.")
+    course: CourseFilter = None
+    language: Language = None
+    level: CefrLevel | None = Field(None, description="The CEFR level of the course.")
 
 
-class TrainingQuery(PageQuery):
+class TrainingQuery(Changing):
     """Narrows a list of trainings; a lesson that you may not see has none."""
 
-    lesson: LessonId | None = Field(None, description="Only trainings of this lesson.")
+    course: CourseFilter = None
+    lesson: LessonFilter = None
+    language: Language = None
+    level: CefrLevel | None = Field(None, description="The CEFR level of the course.")
 
 
-class ItemQuery(PageQuery):
+class ItemQuery(Changing):
     """Narrows a list of training items; a training that you may not see has none."""
 
+    course: CourseFilter = None
+    lesson: LessonFilter = None
     training: TrainingId | None = Field(None, description="Only items of this training.")
     type: ItemType | None = Field(None, description="Only items of this type.")
+    skill: Skill | None = Field(None, description="Only items that practise this skill.")
+    language: Language = None
+    level: CefrLevel | None = Field(None, description="The CEFR level of the item.")
 
 
 # Resources
+
+Updated = Annotated[Time, Field(description="When it last changed, as learners see it.")]
 
 
 class TrainingBrief(Schema):
@@ -92,14 +183,8 @@ class LessonOutline(Schema):
     slug: Slug = Field(examples=["greetings"])
     title: Title
     position: Position
-    intro: LongText = Field(
-        description="What to know before the exercises, in the language of instruction.",
-        examples=["Guten Morgen is said until about ten, Guten Tag until six, Guten Abend after that."],
-    )
-    can_do: LongText = Field(
-        description="What the learner can do afterwards.",
-        examples=["I can greet people, say goodbye, give my name and say where I come from."],
-    )
+    intro: Intro
+    can_do: CanDo
     training_count: Count
     item_count: Count
     trainings: list[TrainingBrief] = Field(max_length=TRAININGS_AT_MOST)
@@ -147,6 +232,7 @@ class Lesson(LessonOutline):
     course_id: CourseId
     language: LanguageCode
     cefr_level: CefrLevel
+    updated_at: Updated
 
 
 class Training(TrainingBrief):
@@ -157,6 +243,7 @@ class Training(TrainingBrief):
     lesson_id: LessonId
     language: LanguageCode
     cefr_level: CefrLevel
+    updated_at: Updated
 
 
 class TrainingItem(Schema):
@@ -175,11 +262,45 @@ class TrainingItem(Schema):
     skill: Skill
     language: LanguageCode
     cefr_level: CefrLevel
-    points: int = Field(ge=1, le=100, description="XP for a fully right answer.", examples=[10])
+    points: Points
     content: Content
+    updated_at: Updated
 
 
-# Authoring
+class Tombstone(Schema):
+    """What stands for a thing that is no longer there, in lists that are asked with `updated_since`."""
+
+    id: CourseId | LessonId | TrainingId | ItemId
+    deleted: Literal[True]
+    deleted_at: Time
+
+
+class ChangesMeta(Meta):
+    """Where in the list this page stands, and up to when it tells what has changed."""
+
+    complete_until: Time | None = Field(
+        description="With `updated_since`: the next `updated_since` that misses nothing, the same on "
+        "every page of a walk. What changed after it may show up again then."
+    )
+
+
+class CoursePage(Page[Course | Tombstone]):
+    meta: ChangesMeta
+
+
+class LessonPage(Page[Lesson | Tombstone]):
+    meta: ChangesMeta
+
+
+class TrainingPage(Page[Training | Tombstone]):
+    meta: ChangesMeta
+
+
+class TrainingItemPage(Page[TrainingItem | Tombstone]):
+    meta: ChangesMeta
+
+
+# A course as its files say it
 
 
 class ItemContent(Frozen):
@@ -228,6 +349,182 @@ class CourseContent(Frozen):
             "training": [training.slug for training in trainings],
             "item": [item.slug for training in trainings for item in training.items],
         }.items():
-            if twice := {slug for slug in slugs if slugs.count(slug) > 1}:
+            if twice := [slug for slug, times in Counter(slugs).items() if times > 1]:
                 raise ValueError(f"the {kind} slug {min(twice)} stands there twice")
         return self
+
+
+# Drafts
+
+State = Literal["draft", "published", "archived"]
+
+
+class DraftQuery(PageQuery):
+    """Narrows the list of your institution's courses."""
+
+    state: State | None = Field(None, description="`draft`: never published.")
+
+
+class CourseCreate(Body):
+    """A new course. Its slug is unique among your institution's and stays; its id follows from it."""
+
+    slug: Slug
+    title: Title
+    description: LongText
+    language: LanguageCode = Field(description="The language that is taught.")
+    taught_in: LanguageCode = Field(description="The language of instruction.", examples=["en"])
+    cefr_level: CefrLevel
+
+
+class LessonCreate(Body):
+    """A new lesson, the last of its course unless it has a position. Its slug is unique in the course."""
+
+    course_id: CourseId
+    slug: Slug
+    title: Title
+    intro: Intro
+    can_do: CanDo
+    position: Position | None = None
+
+
+class TrainingCreate(Body):
+    """A new training, the last of its lesson unless it has a position. Its slug is unique in the course."""
+
+    lesson_id: LessonId
+    slug: Slug
+    title: Title
+    position: Position | None = None
+
+
+class ItemCreate(Item):
+    """A new exercise, the last of its training unless it has a position. Its slug is unique in the course."""
+
+    training_id: TrainingId
+    slug: Slug
+    position: Position | None = None
+
+
+class _Change(Body):
+    """What is left out stays as it is; nothing can be null."""
+
+    @model_validator(mode="after")
+    def _nothing_is_null(self) -> Self:
+        for name in sorted(self.model_fields_set):
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: leave it out instead of sending null")
+        return self
+
+
+class CourseChange(_Change):
+    """What is left out stays as it is."""
+
+    title: Title | None = None
+    description: LongText | None = None
+    language: LanguageCode | None = None
+    taught_in: LanguageCode | None = None
+    cefr_level: CefrLevel | None = None
+
+
+class LessonChange(_Change):
+    """What is left out stays as it is. A `position` moves it among its siblings."""
+
+    title: Title | None = None
+    intro: Intro | None = None
+    can_do: CanDo | None = None
+    position: Position | None = None
+
+
+class TrainingChange(_Change):
+    """What is left out stays as it is. A `position` or another `lesson_id` of the course moves it."""
+
+    title: Title | None = None
+    lesson_id: LessonId | None = None
+    position: Position | None = None
+
+
+class ItemChange(_Change):
+    """What is left out stays as it is. Content and key are replaced whole, and must fit each other then.
+    A `position` or another `training_id` of the course moves it.
+    """
+
+    content: Content | None = None
+    key: Key | None = None
+    cefr_level: CefrLevel | None = None
+    skill: Skill | None = None
+    points: Points | None = None
+    training_id: TrainingId | None = None
+    position: Position | None = None
+
+
+class _Draft(Schema):
+    slug: Slug
+    revision: Revision
+    created_at: Time
+    updated_at: Time
+
+
+class CourseDraft(_Draft):
+    """A course as its authors see it. Learners see what was last published."""
+
+    id: CourseId
+    title: Title
+    description: LongText
+    language: LanguageCode
+    taught_in: LanguageCode
+    cefr_level: CefrLevel
+    state: State = Field(description="`draft`: never published.")
+    lesson_ids: list[LessonId] = Field(max_length=LESSONS_AT_MOST, description="In order.")
+    archived_lesson_ids: list[LessonId] = Field(max_length=ARCHIVED_AT_MOST)
+
+
+class LessonDraft(_Draft):
+    """A lesson as its authors see it."""
+
+    id: LessonId
+    course_id: CourseId
+    title: Title
+    intro: Intro
+    can_do: CanDo
+    training_ids: list[TrainingId] = Field(max_length=TRAININGS_AT_MOST, description="In order.")
+    archived_training_ids: list[TrainingId] = Field(max_length=ARCHIVED_AT_MOST)
+    archived_at: Time | None
+
+
+class TrainingDraft(_Draft):
+    """A block of exercises as its authors see it."""
+
+    id: TrainingId
+    course_id: CourseId
+    lesson_id: LessonId
+    title: Title
+    item_ids: list[ItemId] = Field(max_length=ITEMS_AT_MOST, description="In order.")
+    archived_item_ids: list[ItemId] = Field(max_length=ARCHIVED_AT_MOST)
+    archived_at: Time | None
+
+
+class ItemDraft(_Draft):
+    """An exercise as its authors see it, with its answer key."""
+
+    id: ItemId
+    course_id: CourseId
+    training_id: TrainingId
+    content: Content
+    key: Key
+    cefr_level: CefrLevel
+    skill: Skill
+    points: Points
+    archived_at: Time | None
+
+
+class Publication(Schema):
+    """What learners see of a course."""
+
+    course_id: CourseId
+    state: State = Field(description="`draft`: never published.")
+    edition: Count = Field(description="How often it was published; 0 before the first time.")
+    has_unpublished_changes: bool
+    in_progress: bool = Field(
+        description="Lists across courses still follow; the course itself changes at one stroke."
+    )
+    published_at: Time | None
+    archived_at: Time | None

@@ -28,14 +28,15 @@ def read(model: type[_B], raw: bytes, content_type: str | None) -> _B:
         raise TooLarge(LIMIT)
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedType
-    _check(raw)
+    given = _checked(raw)
     try:
         return model.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        raise problems.of_validation(error, "body") from error
+        raise problems.of_validation(error, "body", given) from error
 
 
-def _check(raw: bytes) -> None:
+def _checked(raw: bytes) -> object:
+    """The document, which no two parsers could read differently."""
     try:
         text = raw.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_no_constant)
@@ -47,6 +48,7 @@ def _check(raw: bytes) -> None:
         raise Malformed("The body is not valid JSON.") from None
     if _NUL.search(text):
         raise Malformed("The body contains a NUL character.")
+    return value
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@
     ├── NotFound           404  absent, or another institution's
     ├── MethodNotAllowed   405  the path exists, the method does not
     ├── Conflict           409  the present state does not allow it
+    ├── PreconditionFailed 412  it has changed since `If-Match` was read
     ├── TooLarge           413  the body is over the limit
     ├── UnsupportedType    415  the body is not JSON
     ├── Invalid            422  readable, but fields break rules
@@ -110,6 +111,16 @@ class Conflict(DomainError):
 
     def headers(self) -> dict[str, str]:
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+class PreconditionFailed(DomainError):
+    """The record is no longer the one that `If-Match` names (RFC 9110 section 13.1.1)."""
+
+    status = 412
+    title = "Precondition Failed"
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f'This has changed meanwhile; its ETag now is "{revision}".')
 
 
 class TooLarge(DomainError):

@@ -32,6 +32,7 @@ from chalicelib.core.errors import (
     Invalid,
     MethodNotAllowed,
     NotFound,
+    PreconditionFailed,
     Unauthenticated,
 )
 from chalicelib.core.idempotency import IdempotentRequest, Replay
@@ -80,7 +81,13 @@ class Endpoint:
     cached: str | None
     media_type: str
     redirects: bool
+    tagged: bool
     refuses: tuple[type[DomainError], ...]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether `If-Match` may guard it: it changes what is there and tagged."""
+        return self.tagged and self.method != "GET" and "{" in self.path
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -98,6 +105,7 @@ class Call:
     principal: Principal | None = None
     repeated: bool = False
     """Whether the view runs again since its reads proved stale: what counts requests has counted this one."""
+    if_match: str | None = None
     transaction: Transaction = field(default_factory=Transaction)
 
     @property
@@ -106,6 +114,14 @@ class Call:
         if self.principal is None:
             raise TypeError("this endpoint is declared public")
         return self.principal
+
+    def must_be(self, revision: int) -> None:
+        """Raises `PreconditionFailed` where the client's `If-Match` names other revisions."""
+        if self.if_match is None:
+            return
+        tags = [tag.strip() for tag in self.if_match.split(",")]
+        if tags != ["*"] and _tag(revision) not in tags:
+            raise PreconditionFailed(revision)
 
     def listing(self, query: PageQuery) -> Listing[Any]:
         """The list at this path, bound to the caller's institution."""
@@ -125,6 +141,8 @@ def endpoint(
     status: int = 200,
     idempotent: bool = False,
     sealed: str | None = None,
+    tagged: bool = False,
+    refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[[Callable[Concatenate[Call, B, P], R]], Callable[Concatenate[Call, B, P], R]]: ...
 @overload
 def endpoint(
@@ -165,6 +183,7 @@ def endpoint(
     sealed: str | None = None,
     cached: str | None = None,
     media_type: str = JSON,
+    tagged: bool = False,
     refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[[Callable[Concatenate[Call, P], R]], Callable[Concatenate[Call, P], R]]: ...
 @overload
@@ -192,14 +211,16 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
     cached: str | None = None,
     media_type: str = JSON,
     redirects: bool = False,
+    tagged: bool = False,
     refuses: Sequence[type[DomainError]] = (),
 ) -> Callable[..., Any]:
     """Declare an endpoint. `abilities=None` makes it public; `[]` asks for any valid token.
 
     `sealed`: the field of the answer that shows a secret; kept for an Idempotency-Key, it is sealed.
     `cached`: the answer's `Cache-Control`; with an `ETag`, and 304 for `If-None-Match`.
-    `media_type` is what a `Raw` answer is documented as; `redirects`: it may also be a 302. `refuses`
-    names refusals to document that do not follow from the rest.
+    `media_type` is what a `Raw` answer is documented as; `redirects`: it may also be a 302. `tagged`:
+    the answer's `revision` is its `ETag`, and a change takes `If-Match` (the view calls `must_be`).
+    `refuses` names refusals to document that do not follow from the rest.
     """
 
     def declare(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,6 +239,7 @@ def endpoint(  # noqa: PLR0913 (a declaration: every part has its name)
             cached=cached,
             media_type=media_type,
             redirects=redirects,
+            tagged=tagged,
             refuses=tuple(refuses),
         )
         ENDPOINTS.append(declared)
@@ -393,7 +415,7 @@ class _Exchange:
         try:
             return (declared.query.model_validate(query),)
         except ValidationError as error:
-            raise problems.of_validation(error, "query") from error
+            raise problems.of_validation(error, "query", query) from error
 
     def _query(self) -> dict[str, str]:
         """The query parameters. Raises `Invalid` for one that stands there twice."""
@@ -440,6 +462,7 @@ class _Exchange:
                 path=self.path,
                 principal=self.principal,
                 repeated=attempt > 0,
+                if_match=self.request.headers.get("if-match"),
             )
             result = declared.view(call, *given, **self.parameters)
             body = _rendered(result)
@@ -463,6 +486,8 @@ class _Exchange:
         status, media_type, headers = declared.status, JSON, {}
         if isinstance(result, Raw):
             status, media_type, headers = result.status, result.media_type, dict(result.headers)
+        if declared.tagged:
+            headers["ETag"] = _tag(getattr(result, "revision"))  # noqa: B009 (of whichever model)
         if declared.cached is not None:
             tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
             headers |= {"Cache-Control": declared.cached, "ETag": tag}
@@ -538,6 +563,10 @@ def _rendered(result: BaseModel | Raw | None) -> bytes:
         return result.body.encode()
     document = result.model_dump(mode="json", by_alias=True)
     return to_json(document if isinstance(result, Page) else {"data": document})
+
+
+def _tag(revision: int) -> str:
+    return f'"{revision}"'
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:

@@ -98,9 +98,12 @@ class Reader(Protocol[T_co]):
     """Rows of a list in its order, each with its position: those after (or, backwards, before) `start`.
 
     Backwards, the nearest row comes first. `start=None` is the list's beginning (backwards: its end).
+    A reader that chooses among rows may end with a position and None: so far it has looked, not further.
     """
 
-    def __call__(self, start: str | None, limit: int, *, backwards: bool) -> Sequence[tuple[str, T_co]]: ...
+    def __call__(
+        self, start: str | None, limit: int, *, backwards: bool
+    ) -> Sequence[tuple[str, T_co | None]]: ...
 
 
 class Listing(Generic[T]):
@@ -112,17 +115,21 @@ class Listing(Generic[T]):
         self.filters = query.filters()
         self._scope = json.dumps([scope, path, self.filters, query.per_page])
 
-    def page(self, read: Reader[T], total: int | None = None) -> Page[T]:
-        """The page asked for. Raises `Invalid` for a broken or foreign cursor, or a page too deep."""
+    def page(self, read: Reader[T], total: int | None = None, *, full: bool = True) -> Page[T]:
+        """The page asked for. Raises `Invalid` for a broken or foreign cursor, or a page too deep.
+
+        Pages that need not be `full` do not say how many rows came before them.
+        """
         query = self.query
         rows, more_after = self._rows(read)
+        shown = [row for _, row in rows if row is not None]
         counted = query.cursor is None and (rows or query.page == 1)  # from the beginning
-        if total is None and not more_after and counted:
-            total = (query.page - 1) * query.per_page + len(rows)
+        if total is None and not more_after and counted and (full or query.page == 1):
+            total = (query.page - 1) * query.per_page + len(shown)
         last_page = None if total is None else max(1, -(-total // query.per_page))
-        first_row = (query.page - 1) * query.per_page + 1
+        first_row = (query.page - 1) * query.per_page + 1 if shown and (full or query.page == 1) else None
         return Page(
-            data=[row for _, row in rows],
+            data=shown,
             links=Links(
                 first=self._link(1),
                 last=None if last_page is None else self._link(last_page),
@@ -131,16 +138,16 @@ class Listing(Generic[T]):
             ),
             meta=Meta(
                 current_page=query.page,
-                from_=first_row if rows else None,
+                from_=first_row,
                 last_page=last_page,
                 path=self.path,
                 per_page=query.per_page,
-                to=first_row + len(rows) - 1 if rows else None,
+                to=None if first_row is None else first_row + len(shown) - 1,
                 total=total,
             ),
         )
 
-    def _rows(self, read: Reader[T]) -> tuple[list[tuple[str, T]], bool]:
+    def _rows(self, read: Reader[T]) -> tuple[list[tuple[str, T | None]], bool]:
         """The page's rows in order, and whether more come after them."""
         query = self.query
         start: str | None = None
@@ -154,13 +161,18 @@ class Listing(Generic[T]):
             if skipped > DEEPEST:
                 raise Invalid({"page": [f"reaches past row {DEEPEST}; follow links.next to get there"]})
             before = read(None, skipped, backwards=False)
+            if before and before[-1][1] is None:
+                raise Invalid(
+                    {"page": ["cannot be counted out in this list; follow links.next to get there"]}
+                )
             if len(before) < skipped:
                 return [], False
             start = before[-1][0]
         found = list(read(start, query.per_page + 1, backwards=False))
-        return found[: query.per_page], len(found) > query.per_page
+        looked_on = bool(found) and found[-1][1] is None
+        return found[: query.per_page], looked_on or len(found) > query.per_page
 
-    def _previous(self, rows: Sequence[tuple[str, T]]) -> str | None:
+    def _previous(self, rows: Sequence[tuple[str, T | None]]) -> str | None:
         if self.query.page == 1:
             return None
         return self._link(self.query.page - 1, rows[0][0] if rows else None, backwards=True)

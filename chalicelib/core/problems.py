@@ -5,6 +5,7 @@ Laravel keep working.
 """
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from pydantic import ValidationError
@@ -50,18 +51,47 @@ def unexpected(*, instance: str, request_id: str) -> bytes:
     )
 
 
-def of_validation(error: ValidationError, whole: str) -> DomainError:
-    """What pydantic found, by field; `whole` names the input where no single field is at fault."""
+def of_validation(error: ValidationError, whole: str, given: object) -> DomainError:
+    """What pydantic found in `given`, by field; `whole` names it where no single field is at fault."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if any(fault["type"] == "json_invalid" for fault in found):
         return Malformed(f"The {whole} is not valid JSON.")
+    around = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}
+    # a list is also called too short where its members are at fault
+    found = [fault for fault in found if fault["type"] != "too_short" or fault["loc"] not in around]
     fields: dict[str, list[str]] = {}
     for fault in found[:_FAULTS_TOLD]:
-        name = ".".join(str(part)[:_NAME_TOLD] for part in fault["loc"]) or whole
-        fields.setdefault(name, []).append(fault["msg"])
+        steps, text = _place(fault["loc"], fault["type"], fault["msg"], given)
+        name = ".".join(str(step)[:_NAME_TOLD] for step in steps) or whole
+        fields.setdefault(name, []).append(text)
     if len(found) > _FAULTS_TOLD:
         fields.setdefault(whole, []).append(f"has {len(found) - _FAULTS_TOLD} more faults")
     return Invalid(fields)
+
+
+def _place(location: Sequence[int | str], kind: str, text: str, given: object) -> tuple[list[int | str], str]:
+    """Where in the input a fault is, and what it says.
+
+    Pydantic's location also names the member of a union, which is no step in the document; and a rule
+    over several fields names the one at fault in its text, as in `options: id a stands there twice`.
+    """
+    steps: list[int | str] = []
+    for number, step in enumerate(location, start=1):
+        is_missing = kind == "missing" and number == len(location)
+        if isinstance(given, dict) and step not in given and not is_missing:
+            continue
+        steps.append(step)
+        try:
+            given = given[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            given = None
+    if kind != "value_error":
+        return steps, text
+    text = text.removeprefix("Value error, ")
+    name, _, rest = text.partition(": ")
+    if isinstance(given, dict) and rest and name.partition(".")[0] in given:
+        return [*steps, name], rest
+    return steps, text
 
 
 def _bytes(members: dict[str, object]) -> bytes:

@@ -109,7 +109,7 @@ def complete_lesson(
 
     Raises `NotFound` for the lesson, `Conflict` where it has exercises: passing those completes it.
     """
-    lesson = catalogue.lesson(actor.institution_id, lesson_id)
+    lesson = catalogue.lesson_in_course(actor.institution_id, lesson_id)
     if lesson.item_count:
         raise Conflict("This lesson has exercises; it is completed by passing all of them.")
     state = models.lesson_state_of(learner.id, lesson.course_id, lesson_id)

@@ -193,9 +193,10 @@ def _match(branch: Json, among: Sequence[Json]) -> Json | None:
 
 
 def _tag(branch: Json) -> str | None:
-    """`cloze` of a union whose members are told apart by their `type`."""
-    tag = branch.get("properties", {}).get("type", {}).get("const")
-    return None if tag is None else str(tag)
+    """`cloze` of a union whose members are told apart by their `type`, `True` of one with tombstones."""
+    fields = branch.get("properties", {})
+    tags = [fields[name]["const"] for name in ("type", "deleted") if "const" in fields.get(name, {})]
+    return str(tags[0]) if tags else None
 
 
 def _values(schema: Json) -> list[Any] | None:

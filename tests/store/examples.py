@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from ulid import ULID
+
 from chalicelib.core.http import Endpoint
+from tests.store.catalogue import Author, choice
 from tests.store.conftest import Answer, System
 from tests.store.test_isolation import BODIES, SINCE
 
@@ -46,7 +49,8 @@ class Scene:
         parts = endpoint.path.split("/")
         for at, part in enumerate(parts):
             if part.startswith("{"):
-                parts[at] = self.id_of(parts[at - 1] if part == "{id}" else part[1:-1])
+                variable = parts[at - 1] if part == "{id}" else part[1:-1]
+                parts[at] = self.id_of(OWN_PARTS.get((name_of(endpoint), variable), variable))
         return "/".join(parts)
 
     def request(self, endpoint: Endpoint) -> tuple[str, Any]:
@@ -72,6 +76,38 @@ def _delivery(scene: Scene) -> str:
     return ping
 
 
+def _small_course(scene: Scene) -> dict[str, str]:
+    """A published course of the institution's own, made once."""
+    if "item_one" not in scene.made:
+        author = Author(scene.system, scene.token)
+        scene.made |= author.small("small")
+        author.publish(scene.made["course"])
+    return scene.made
+
+
+def _lesson_to_read(scene: Scene) -> str:
+    """A published lesson without exercises."""
+    author = Author(scene.system, scene.token)
+    course = author.course()
+    lesson = author.lesson(course)
+    author.publish(course)
+    return lesson
+
+
+def _another_member(scene: Scene) -> str:
+    """A learner of the institution."""
+    from chalicelib.core.abilities import Role
+    from chalicelib.core.store import Transaction
+    from chalicelib.institutions import service as institutions
+
+    transaction = Transaction()
+    member = institutions.add_member(
+        transaction, scene.institution_id, f"usr_{ULID()}", Role.LEARNER, 1000, scene.system.now
+    )
+    transaction.commit()
+    return member.id
+
+
 def _asset(_: Scene) -> str:
     from chalicelib.documentation import assets
 
@@ -79,8 +115,10 @@ def _asset(_: Scene) -> str:
 
 
 MAKERS: dict[str, Callable[[Scene], str]] = {
-    "course": lambda scene: scene.first("/api/courses"),
-    "item": lambda scene: scene.first("/api/trainingItems?type=multiple_choice"),
+    "course": lambda scene: _small_course(scene)["course"],
+    "lesson": lambda scene: _small_course(scene)["lesson"],
+    "training": lambda scene: _small_course(scene)["training"],
+    "item": lambda scene: _small_course(scene)["item_one"],
     "slug": lambda _: "german-a1",
     "webhooks": lambda scene: str(
         scene.post(
@@ -95,17 +133,45 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "token": lambda scene: str(
         scene.post("/api/integrations/tokens", {"name": "x", "abilities": ["progress:read"]})["id"]
     ),
+    "lesson to read": _lesson_to_read,
+    "learner": _another_member,
+    "data-requests": lambda scene: str(
+        scene.post(f"/api/integrations/learners/{scene.id_of('learner')}/data-exports")["id"]
+    ),
     "page": lambda _: "errors",
     "asset": _asset,
 }
+OWN_PARTS = {("POST /api/lessons/{lesson}/complete", "lesson"): "lesson to read"}
+"""Where a path asks for another thing than others do."""
+
 OWN_BODIES: dict[str, Callable[[Scene], Any]] = {
+    "POST /api/courses": lambda _: {
+        "slug": f"c-{secrets.token_hex(4)}", "title": "x", "description": "x", "language": "de",
+        "taught_in": "en", "cefr_level": "A1",
+    },
+    "POST /api/lessons": lambda scene: {
+        "course_id": scene.id_of("course"), "slug": f"l-{secrets.token_hex(4)}", "title": "x", "intro": "x",
+        "can_do": "x",
+    },
+    "POST /api/trainings": lambda scene: {
+        "lesson_id": scene.id_of("lesson"), "slug": f"t-{secrets.token_hex(4)}", "title": "x",
+    },
+    "POST /api/trainingItems": lambda scene: {
+        "training_id": scene.id_of("training"), "slug": f"i-{secrets.token_hex(4)}", **choice(),
+    },
+    "POST /api/progress/import": lambda scene: {
+        "rows": [{
+            "attempt_id": f"att_{ULID()}", "learner_id": scene.id_of("learner"), "item_id": scene.id_of("item"),
+            "answer": "a", "duration_ms": 1, "occurred_at": "2025-05-01T10:00:00Z",
+        }],
+    },
     "POST /api/auth/sign-up": lambda _: {**ACCOUNT, "email": f"{secrets.token_hex(6)}@example.org"},
     "POST /api/auth/sign-in": lambda scene: {
         "email": ACCOUNT["email"],
         "password": ACCOUNT["password"],
         "institution_id": scene.institution_id,
     },
-}
+}  # fmt: skip
 
 
 def _make_the_export(scene: Scene) -> None:
@@ -113,6 +179,13 @@ def _make_the_export(scene: Scene) -> None:
 
     place = f'{{"institution_id":"{scene.institution_id}","export_id":"{scene.id_of("exports")}"}}'
     scene.system.work(make_export, [{"Body": place}])
+
+
+def _make_the_archive(scene: Scene) -> None:
+    from chalicelib.personal_data.worker import answer_data_request
+
+    scene.id_of("data-requests")
+    scene.system.work(answer_data_request, scene.system.messages("data-requests"))
 
 
 def _change_the_secret(scene: Scene) -> None:
@@ -123,10 +196,19 @@ def _switch_off(scene: Scene) -> None:
     scene.post(f"/api/integrations/webhooks/{scene.id_of('webhooks')}/disable")
 
 
+def _change_something(scene: Scene) -> None:
+    author = Author(scene.system, scene.token)
+    author.data("PUT", f"trainingItems/{scene.id_of('item')}", choice("Other words"))
+
+
 BEFORE: dict[str, Callable[[Scene], None]] = {
     "POST /api/integrations/webhooks/{id}/finish-rotation": _change_the_secret,
     "POST /api/integrations/webhooks/{id}/enable": _switch_off,
+    "POST /api/courses/{course}/publish": _change_something,
     "GET /api/integrations/exports/{id}/download": _make_the_export,
+    "GET /api/integrations/exports/{id}/manifest": _make_the_export,
+    "DELETE /api/integrations/exports/{id}": _make_the_export,
+    "GET /api/integrations/data-requests/{id}/download": _make_the_archive,
 }
 
 

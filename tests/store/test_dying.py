@@ -24,6 +24,7 @@ Effect = Counter[tuple[str, ...]]
 ANSWERED_AGAIN: dict[str, int] = {
     "POST /api/auth/sign-up": 422,  # the address has its account: sign in
     "POST /api/auth/sign-out": 401,  # the token is gone
+    "POST /api/progress/import": 200,  # each row tells that it is there
 }
 """What a retry is answered whose effect is there already, where no Idempotency-Key replays it."""
 

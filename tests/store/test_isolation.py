@@ -11,6 +11,7 @@ import pytest
 import app  # noqa: F401 (declares every endpoint)
 from chalicelib.core.abilities import ABILITIES
 from chalicelib.core.http import ENDPOINTS, Endpoint
+from tests.store.catalogue import choice
 from tests.store.conftest import System
 
 UNKNOWN = "01KAXG7Y0000000000000000Z9"
@@ -26,6 +27,11 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/integrations/webhooks/{id}/recover"): {"since": SINCE},
     ("POST", "/api/trainingItems/{item}/attempts"): {"answer": "a", "duration_ms": 1},
     ("POST", "/api/integrations/exports"): {"type": "learner_progress"},
+    ("PUT", "/api/gamification/settings"): {"leaderboards": True},
+    ("PUT", "/api/courses/{course}"): {"title": "taken over"},
+    ("PUT", "/api/lessons/{lesson}"): {"title": "taken over"},
+    ("PUT", "/api/trainings/{training}"): {"title": "taken over"},
+    ("PUT", "/api/trainingItems/{item}"): {"points": 5},
 }
 
 
@@ -161,6 +167,13 @@ def test_another_institutions_resource_is_like_one_that_is_not_there(
         ("GET", "/api/lessons?course={course}", None),
         ("GET", "/api/trainings?lesson={lesson}", None),
         ("GET", "/api/trainingItems?training={training}", None),
+        ("GET", "/api/trainings?course={course}", None),
+        ("GET", "/api/trainingItems?course={course}", None),
+        ("GET", "/api/trainingItems?lesson={lesson}&type=cloze", None),
+        ("POST", "/api/lessons",
+         {"course_id": "{course}", "slug": "x", "title": "x", "intro": "x", "can_do": "x"}),
+        ("POST", "/api/trainings", {"lesson_id": "{lesson}", "slug": "x", "title": "x"}),
+        ("POST", "/api/trainingItems", {"training_id": "{training}", "slug": "x", **choice()}),
     ],
 )  # fmt: skip
 def test_foreign_ids_in_queries_and_bodies_tell_nothing(
@@ -177,6 +190,8 @@ def test_foreign_ids_in_queries_and_bodies_tell_nothing(
         def fill(value: Any) -> Any:
             if isinstance(value, dict):
                 return {name: fill(one) for name, one in value.items()}
+            if isinstance(value, list):
+                return [fill(one) for one in value]
             return value.format(**ids, **public) if isinstance(value, str) else value
 
         answer = system.call(method, fill(path), fill(body), token=stranger)

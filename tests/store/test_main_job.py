@@ -305,6 +305,14 @@ def test_no_request_scans_or_filters(system: System, learner: str, owner: str, h
     ]
     course = system.call("GET", "/api/courses", token=owner).body["data"][0]["id"]
     reads += [f"/api/courses/{course}", f"/api/courses/{course}/lesson-progress"]
+    reads += ["/api/courses/drafts", f"/api/courses/{course}/draft", f"/api/courses/{course}/publication"]
+    above = f"/api/courses/{course}"
+    for name, parent, children in (("lessons", "course", "lessons"), ("trainings", "lesson", "trainings"),
+                                   ("trainingItems", "training", "items")):  # fmt: skip
+        query = f"{parent}={above.rpartition('/')[2]}"
+        below = system.call("GET", f"/api/{name}?{query}", token=owner).body["data"][0]["id"]
+        reads += [f"{above}/draft/{children}", f"/api/{name}/{below}", f"/api/{name}/{below}/draft"]
+        above = f"/api/{name}/{below}"
     system.calls.clear()
     for path in reads:
         assert system.call("GET", path, token=owner).status == 200, path

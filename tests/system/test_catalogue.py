@@ -1,12 +1,9 @@
 """The catalogue over HTTP: lists and their links, what is cached, who sees what, and no answer key."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -314,7 +311,7 @@ def test_demo_passwords_are_not_written_to_another_stage(local_cloud: LocalCloud
         assert "local cloud" in done.stderr
 
 
-# Publishing
+# Authoring
 
 EXERCISE = {
     "content": {"type": "multiple_choice", "prompt": "Eins?", "options": [{"id": "a", "text": "one"},
@@ -323,137 +320,40 @@ EXERCISE = {
     "cefr_level": "A1",
     "skill": "vocabulary",
 }  # fmt: skip
-OTHER_EXERCISE = {
-    **EXERCISE,
-    "content": {"type": "translation", "prompt": "Say it", "text": "two", "from_language": "en",
-                "to_language": "de"},
-    "key": {"type": "translation", "accept": ["zwei"]},
-}  # fmt: skip
 
 
-def small_course(level: str, lessons: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A course of which each lesson has one training: lesson slug to item slug to item."""
-    return {
-        "slug": "small-course",
-        "title": "Small",
-        "description": "A course to publish again and again.",
-        "language": "de",
-        "taught_in": "en",
-        "cefr_level": level,
-        "lessons": [
-            {
-                "slug": lesson,
-                "title": lesson,
-                "intro": "An intro.",
-                "can_do": "I can.",
-                "trainings": [
-                    {
-                        "slug": f"{lesson}-t",
-                        "title": "Training",
-                        "items": [{"slug": slug, "item": item} for slug, item in items.items()],
-                    }
-                ],
-            }
-            for lesson, items in lessons.items()
-        ],
-    }
+def test_a_course_is_written_published_learned_and_archived(owner: Client, learner: Client) -> None:
+    def made(path: str, body: object) -> str:
+        answer = owner.call("POST", path, body, Idempotency_Key=path)
+        assert answer.status == 201, answer.body
+        assert owner.call("POST", path, body, Idempotency_Key=path).headers["idempotent-replayed"] == "true"
+        return str(answer.body["data"]["id"])
 
-
-def publish_dying() -> None:
-    """In a process of its own: tell what the catalogue shows, then publish, and die before one write."""
-    from chalicelib.catalogue import service
-    from chalicelib.catalogue.publishing import publish
-    from chalicelib.catalogue.schemas import CourseContent
-    from chalicelib.core.errors import NotFound
-    from chalicelib.core.store import connection
-
-    given = json.loads(sys.stdin.read())
-    owner_id, left = given["owner_id"], given["writes"]
-    for item_id in given["withdrawn"]:
-        with pytest.raises(NotFound):
-            service.exercise(owner_id, item_id)
-
-    def whole(found: service.Found[Any]) -> list[Any]:
-        return [row for _, row in found.read(None, 10_000, backwards=False)]
-
-    items = whole(service.training_items(owner_id, None, None))
-    for item in items:  # whatever a list shows can be followed
-        exercise = service.exercise(owner_id, item.id)
-        course = service.course(owner_id, exercise.course_id)
-        assert exercise.lesson_id in [lesson.id for lesson in course.lessons]
-    for course_id in {row.course_id for row in whole(service.lessons(owner_id, None))}:
-        assert service.course_details(owner_id, course_id).id in [
-            course.id for course in whole(service.courses(owner_id, None, None))
-        ]
-
-    def count(model: Any, **_: Any) -> None:
-        nonlocal left
-        if model.name in ("BatchWriteItem", "TransactWriteItems", "UpdateItem"):
-            if left == 0:
-                os._exit(9)
-            left -= 1
-
-    connection().client.meta.events.register("before-call.dynamodb", count)
-    publish(CourseContent.model_validate(given["content"]), owner_id, datetime.now(UTC))
-
-
-def published_with_deaths(
-    local_cloud: LocalCloud, owner_id: str, content: dict[str, Any], withdrawn: Sequence[str] = ()
-) -> int:
-    """Publish, dying before the first write, then before the second, and so on. How many deaths it took.
-
-    Twice each: the second time there is less left to write. The items `withdrawn` must be out of reach
-    before that.
-    """
-    for deaths in range(30):
-        done = subprocess.run(
-            [sys.executable, "-c", "from tests.system.test_catalogue import publish_dying as run; run()"],
-            env=environment(local_cloud.cloud),
-            cwd=REPOSITORY,
-            input=json.dumps(
-                {
-                    "owner_id": owner_id,
-                    "content": content,
-                    "writes": deaths // 2,
-                    "withdrawn": list(withdrawn),
-                }
-            ),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            return deaths
-        assert done.returncode == 9, done.stderr
-    raise AssertionError("it never came to an end")
-
-
-def test_a_publication_that_dies_breaks_nothing_and_is_completed(
-    local_cloud: LocalCloud, owner: Client
-) -> None:
-    owner_id = owner.get("/api/auth/me").body["data"]["institution_id"]
-    totals = {path: owner.get(path).body["meta"]["total"] for path in LISTS[:4]}
-    first = small_course("A1", {"one": {"a": EXERCISE, "b": EXERCISE}, "two": {"c": EXERCISE, "d": EXERCISE}})
-    then = small_course("A2", {"two": {"e": EXERCISE, "c": OTHER_EXERCISE, "d": EXERCISE}})
-    assert published_with_deaths(local_cloud, owner_id, first) >= 8
-    before = {row["slug"]: row for row in owner.rows("/api/trainingItems?per_page=100")}
-    assert published_with_deaths(local_cloud, owner_id, then) >= 10
-
-    after = {row["slug"]: row for row in owner.rows("/api/trainingItems?per_page=100")}
-    assert set(before) - set(after) == {"a", "b"}
-    gone = [before[slug]["id"] for slug in "ab"]
-    assert published_with_deaths(local_cloud, owner_id, then, withdrawn=gone) == 0
-    assert {slug: (after[slug]["version"], after[slug]["type"]) for slug in "ecd"} == {
-        "e": (1, "multiple_choice"), "c": (2, "translation"), "d": (1, "multiple_choice"),
-    }  # fmt: skip
-    assert (before["c"]["id"], before["d"]["id"]) == (after["c"]["id"], after["d"]["id"])
-    grown = {path: owner.get(path).body["meta"]["total"] - total for path, total in totals.items()}
-    assert list(grown.values()) == [1, 1, 1, 3]
-    for path in LISTS[:4]:
-        assert len(owner.rows(f"{path}?per_page=100")) == owner.get(path).body["meta"]["total"]
-    for query in ("type=translation", "type=multiple_choice"):
-        found = owner.get(f"/api/trainingItems?{query}&per_page=100").body
-        assert found["meta"]["total"] == len(found["data"])
-    for query, wanted in (("level=A1", False), ("level=A2", True), ("language=de&level=A1", False)):
-        slugs = [row["slug"] for row in owner.rows(f"/api/courses?{query}")]
-        assert ("small-course" in slugs) == wanted
+    course = made("/api/courses", {"slug": "first-course", "title": "First", "description": "A course.",
+                                   "language": "de", "taught_in": "en", "cefr_level": "A1"})  # fmt: skip
+    lesson = made(
+        "/api/lessons",
+        {"course_id": course, "slug": "l", "title": "L", "intro": "Hello.", "can_do": "I can."},
+    )
+    training = made("/api/trainings", {"lesson_id": lesson, "slug": "t", "title": "T"})
+    item = made("/api/trainingItems", {"training_id": training, "slug": "i", **EXERCISE})
+    assert learner.get(f"/api/courses/{course}").status == 404
+    assert learner.get(f"/api/courses/{course}/draft").status == 403
+    draft = owner.get(f"/api/trainingItems/{item}/draft")
+    changed = owner.call("PUT", f"/api/trainingItems/{item}", {"points": 20}, If_Match=draft.headers["etag"])
+    assert (changed.status, changed.headers["etag"] != draft.headers["etag"]) == (200, True)
+    stale = owner.call("PUT", f"/api/trainingItems/{item}", {"points": 30}, If_Match=draft.headers["etag"])
+    assert (stale.status, stale.headers["content-type"]) == (412, "application/problem+json")
+    published = owner.call("POST", f"/api/courses/{course}/publish")
+    assert (published.status, published.body["data"]["in_progress"]) == (200, False)
+    graded = learner.call("POST", f"/api/trainingItems/{item}/attempts", {"answer": "a", "duration_ms": 5})
+    assert (graded.status, graded.body["data"]["changes"]["xp"]) == (201, 20)
+    assert course in [row["id"] for row in learner.rows("/api/courses?q=firs&language=de")]
+    since = "2026-01-01T00:00:00Z"
+    assert course in ids(learner.get(f"/api/courses?updated_since={since}&per_page=100"))
+    archived = owner.call("POST", f"/api/courses/{course}/archive")
+    assert (archived.status, archived.body["data"]["state"]) == (200, "archived")
+    assert learner.get(f"/api/courses/{course}").status == 404
+    assert learner.get(f"/api/courses/{course}/lesson-progress").status == 200
+    gone = [row for row in learner.rows(f"/api/courses?updated_since={since}") if row["id"] == course]
+    assert [row["deleted"] for row in gone] == [True]

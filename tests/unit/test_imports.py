@@ -11,6 +11,7 @@ from functools import cache
 import pytest
 
 WORKERS = {
+    "chalicelib.catalogue.worker": {"catalogue"},
     "chalicelib.events.worker": {"events", "institutions", "standings", "webhooks"},
     "chalicelib.exports.worker": {"exports", "learning", "catalogue", "institutions", "webhooks"},
     "chalicelib.personal_data.worker": {

@@ -39,6 +39,14 @@ PARAMETERS: Json = {
         "schema": {"type": "string"},
         "example": '"2f5b8a61c7d04e93b1c6f07a9e48d532"',
     },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "description": "The `ETag` that you read. Where the record has changed since, nothing is done: 412.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "example": '"3"',
+    },
 }
 
 
@@ -154,7 +162,7 @@ HEADERS: Json = {
     "Retry-After": _header("Wait this many seconds; then the request gets through.", _COUNT),
     "WWW-Authenticate": _header("`Bearer`: send an API token (RFC 6750).", _WORDS),
     "Idempotent-Replayed": _header("`true` where the first answer to a key is given again.", _WORDS),
-    "ETag": _header("The version of this answer, for `If-None-Match`.", _WORDS),
+    "ETag": _header("The version of this answer, for `If-None-Match` or `If-Match`.", _WORDS),
     "Cache-Control": _header("Who may keep the answer, and how long.", _WORDS),
     "Location": _header("Where to go on.", _WORDS),
 }

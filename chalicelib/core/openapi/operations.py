@@ -11,6 +11,7 @@ from chalicelib.core.errors import (
     Invalid,
     Malformed,
     NotFound,
+    PreconditionFailed,
     RateLimited,
     TooLarge,
     Unauthenticated,
@@ -79,6 +80,8 @@ def _parameters(declared: Endpoint, schemas: Schemas) -> list[Json]:
         found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if declared.cached is not None:
         found.append({"$ref": "#/components/parameters/IfNoneMatch"})
+    if declared.conditional:
+        found.append({"$ref": "#/components/parameters/IfMatch"})
     return found
 
 
@@ -158,6 +161,7 @@ def _success(declared: Endpoint, schemas: Schemas, base_url: str) -> Json:
     named = [
         *ALWAYS,
         *(("ETag", "Cache-Control") if declared.cached is not None else ()),
+        *(("ETag",) if declared.tagged else ()),
         *(("Idempotent-Replayed",) if declared.idempotent else ()),
     ]
     made: Json = {"description": _DONE.get(declared.status, "Done."), "headers": headers(named)}
@@ -246,6 +250,7 @@ def _refused(declared: Endpoint) -> Json:
         Forbidden: bool(declared.abilities),
         NotFound: bool(_names(declared.path)) or _names_records(declared),
         Conflict: declared.method != "GET",
+        PreconditionFailed: declared.conditional,
         TooLarge: has_body,
         UnsupportedType: has_body,
         Invalid: True,  # an unknown query parameter is refused everywhere

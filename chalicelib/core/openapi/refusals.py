@@ -16,6 +16,7 @@ from chalicelib.core.errors import (
     Malformed,
     MethodNotAllowed,
     NotFound,
+    PreconditionFailed,
     RateLimited,
     TooLarge,
     Unauthenticated,
@@ -87,6 +88,11 @@ REFUSALS = (
         "The present state does not allow this, or other requests kept changing the same records.",
         "Read the present state and decide again. With a `Retry-After` header, repeat the same request "
         "after so many seconds, with the same `Idempotency-Key`.",
+    ),
+    _of(
+        PreconditionFailed(4),
+        "Someone has changed the record since you read the `ETag` that you sent as `If-Match`.",
+        "Read the record again, and send your change with its new `ETag`.",
     ),
     _of(
         TooLarge(bodies.LIMIT),

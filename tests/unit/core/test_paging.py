@@ -1,6 +1,7 @@
 """Walking a list by its links, and what a cursor refuses."""
 
 import base64
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core import sealing
 from chalicelib.core.errors import Invalid
-from chalicelib.core.paging import Listing, Page, PageQuery, of_list
+from chalicelib.core.paging import Listing, Page, PageQuery, Reader, of_list
 
 PATH = "https://api.example.org/api/things"
 
@@ -213,3 +214,47 @@ def test_going_back_to_where_nothing_is_left_gives_an_empty_page() -> None:
     assert page.data == []
     assert page.links.next is not None
     assert follow(page.links.next, rows[4:]).data == []
+
+
+def choosing(count: int, every: int, looked_at: int) -> Reader[int]:
+    """Each `every`-th row; a page looks at a few rows only and tells where it stopped."""
+
+    def read(start: str | None, limit: int, *, backwards: bool) -> Sequence[tuple[str, int | None]]:
+        step = -1 if backwards else 1
+        begin = (count - 1 if backwards else 0) if start is None else int(start) + step
+        rows = list(range(begin, -1 if backwards else count, step))
+        found: list[tuple[str, int | None]] = [
+            (str(row), row) for row in rows[:looked_at] if row % every == 0
+        ]
+        if len(rows) > looked_at:
+            found.append((str(rows[looked_at - 1]), None))
+        return found[:limit]
+
+    return read
+
+
+@given(
+    count=st.integers(0, 40),
+    every=st.integers(1, 9),
+    looked_at=st.integers(1, 7),
+    per_page=st.integers(1, 5),
+)
+def test_pages_of_a_list_that_chooses_may_be_short_and_miss_nothing(
+    count: int, every: int, looked_at: int, per_page: int
+) -> None:
+    read = choosing(count, every, looked_at)
+    seen: list[int] = []
+    query: PageQuery | None = Filtered(per_page=per_page)
+    while query is not None:
+        page = Listing[int](PATH, "ins_a", query).page(read, full=False)
+        assert len(page.data) <= per_page
+        assert (page.meta.from_ is None) == (not page.data or page.meta.current_page > 1)
+        seen += page.data
+        sent = parse_qs(urlsplit(page.links.next or "").query)
+        query = Filtered.model_validate({name: values[0] for name, values in sent.items()}) if sent else None
+    assert seen == list(range(0, count, every))
+
+
+def test_a_page_of_a_list_that_chooses_is_not_counted_out() -> None:
+    with pytest.raises(Invalid, match="counted out"):
+        Listing[int](PATH, "ins_a", Filtered(page=2, per_page=3)).page(choosing(40, 5, 2))
