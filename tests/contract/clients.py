@@ -19,6 +19,7 @@ def generate_python_client(folder: Path) -> None:
     """The package `talktiko_client`, in `folder`."""
     generated = run(
         "openapi-python-client", "generate", "--path", str(DOCUMENT), "--meta", "none",
+        "--config", str(DOCUMENT.parent / "tests/contract/python-client.yaml"),
         "--output-path", "talktiko_client", "--fail-on-warning", cwd=folder,
     )  # fmt: skip
     assert generated.returncode == 0, generated.stdout + generated.stderr

@@ -37,7 +37,7 @@ from talktiko_client.api.learning_progress import record_attempt
 from talktiko_client.models import AttemptCreate, CoursePage, Problem, ValidationProblem
 
 client = AuthenticatedClient("https://api.talktiko.com", "tlk_...")
-courses = list_courses.sync(client=client, language="de")
+courses = list_courses.sync(client=client, language="de", level="A1")
 if isinstance(courses, CoursePage):
     total: int | None = courses.meta.total
     titles: list[str] = [course.title for course in courses.data]
