@@ -27,4 +27,4 @@ def test_a_planted_fault_is_found(node_tool: Tool, tmp_path: Path) -> None:
     spoiled = tmp_path / "openapi.json"
     spoiled.write_text(json.dumps(document))
     where = "components.schemas.Problem.properties.detail"
-    assert findings(node_tool, spoiled) == [f"owasp:api4:2023-string-limit at {where}"]
+    assert f"owasp:api4:2023-string-limit at {where}" in findings(node_tool, spoiled)
