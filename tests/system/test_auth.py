@@ -117,8 +117,8 @@ def test_anyone_elses_token_is_not_there(anyone: Client, learner: Client) -> Non
 
 
 def test_many_at_once_get_exactly_the_limit_of_a_minute(learner: Client) -> None:
-    """By as many functions as this machine starts in time; fifty threads meet in `tests/store`."""
-    with ThreadPoolExecutor(20) as threads:
+    """By eight functions, since a laptop takes long to start more; fifty threads meet in `tests/store`."""
+    with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: learner.call("GET", "/api/auth/me"), range(210)))
     assert {answer.status for answer in answers} == {200, 429}
     by_minute: dict[str, list[Answer]] = {}
@@ -134,7 +134,7 @@ def test_many_at_once_get_exactly_the_limit_of_a_minute(learner: Client) -> None
 
 @pytest.mark.proof
 def test_whoever_waits_as_long_as_told_gets_through(learner: Client) -> None:
-    with ThreadPoolExecutor(20) as threads:
+    with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: learner.call("GET", "/api/auth/me"), range(210)))
     told = [int(answer.headers["retry-after"]) for answer in answers if answer.status == 429]
     time.sleep(min(told))
@@ -159,7 +159,7 @@ def test_a_changed_plan_reaches_tokens_in_use_within_seconds(
     for plan, limit in (("pro", "1000"), ("free", "100")):
         command = [sys.executable, "-c", CHANGE_PLAN, institution, plan]
         subprocess.run(command, env=environment(local_cloud.cloud), cwd=REPOSITORY, check=True)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 30
         while stranger.get("/api/auth/me").headers["x-ratelimit-limit"] != limit:
             assert time.monotonic() < until, "the event has not arrived"
             time.sleep(0.2)
