@@ -4,13 +4,16 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import secrets
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -176,6 +179,22 @@ class Stored:
 
     def attempt(self, number: int, recorded_at: datetime, **wrong: Any) -> str:
         """An attempt of long ago, as the API would have recorded it then."""
+        item = self._attempt(number, recorded_at)
+        self.dynamodb.put_item(TableName="talktiko-local-learning", Item=item | wrong)
+        return str(item["sk"]["S"]).removeprefix("ATTEMPT#")
+
+    def attempts(self, count: int, recorded_at: datetime, **others: Any) -> None:
+        """Many of them, a millisecond apart."""
+        for start in range(0, count, 25):
+            items = [
+                self._attempt(number, recorded_at + timedelta(milliseconds=number)) | others
+                for number in range(start, min(start + 25, count))
+            ]
+            self.dynamodb.batch_write_item(
+                RequestItems={"talktiko-local-learning": [{"PutRequest": {"Item": one}} for one in items]}
+            )
+
+    def _attempt(self, number: int, recorded_at: datetime) -> dict[str, Any]:
         at = recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         attempt_id = f"att_{number:026}"
         texts = {
@@ -198,8 +217,7 @@ class Stored:
         numbers = {"item_version": 1, "score": 1, "xp": 10, "duration_ms": 4200}
         item: dict[str, Any] = {name: {"S": value} for name, value in texts.items()}
         item |= {name: {"N": str(value)} for name, value in numbers.items()}
-        self.dynamodb.put_item(TableName="talktiko-local-learning", Item=item | wrong)
-        return attempt_id
+        return item
 
 
 @pytest.fixture(scope="module")
@@ -408,6 +426,60 @@ def test_a_job_whose_worker_died_is_made_by_another(owner: Client, stored: Store
     assert final(owner, job["id"])["status"] == "completed"
     assert stored.job("COUNT")["unfinished"] == {"N": "0"}
     assert stored.job(job["id"])["tries"] == {"N": "2"}
+
+
+def kill_worker(cloud: LocalCloud, function: str) -> bool:
+    """Kill the process that runs this function in our cloud, as when its machine is lost."""
+    ours, killed = str(cloud.cloud.state).encode(), False
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+        except OSError:  # it has ended, or is somebody else's
+            continue
+        if (
+            f"AWS_LAMBDA_FUNCTION_NAME={function}".encode() in environment.split(b"\0")
+            and ours in environment
+        ):
+            os.kill(int(process.name), signal.SIGKILL)
+            killed = True
+    return killed
+
+
+@pytest.mark.proof
+def test_a_deployed_worker_that_is_killed_at_part_boundaries_leaves_the_same_file(
+    owner: Client, stored: Stored, local_cloud: LocalCloud
+) -> None:
+    """Rows are few and wide: 28 MB, in parts of 8 MiB."""
+    day = datetime(2023, 3, 3, tzinfo=UTC)
+    stored.attempts(9000, day, item_type={"S": "cloze " * 500})
+    body = {"type": "activity", "filters": {"from": "2023-03-03T00:00:00Z", "to": "2023-03-04T00:00:00Z"}}
+
+    def finished(export_id: str) -> dict[str, Any]:
+        def read() -> dict[str, Any] | None:
+            job: dict[str, Any] = owner.get(f"{EXPORTS}/{export_id}").body["data"]
+            return None if job["status"] in UNFINISHED else job
+
+        found: dict[str, Any] = wait_until(read, 180)
+        return found
+
+    uninterrupted = finished(requested(owner, body))
+    export_id = requested(owner, body)
+    for parts in (1, 2):
+        deadline = time.monotonic() + 180
+        while int(stored.job(export_id)["parts"]["N"]) < parts:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert kill_worker(local_cloud, "talktiko-local-make-export")
+        assert stored.job(export_id)["status"] == {"S": "running"}, "it was killed in time"
+        stored.set(export_id, claimed_until="2026-01-01T00:00:00.000Z")
+        stored.make_overdue(export_id)
+        stored.sweep()
+    job = finished(export_id)
+    assert (job["status"], job["rows"]) == ("completed", 9000)
+    assert (job["sha256"], job["size_bytes"]) == (uninterrupted["sha256"], uninterrupted["size_bytes"])
+    file = fetched(owner, job)
+    assert hashlib.sha256(file).hexdigest() == job["sha256"]
+    assert len({row["attempt_id"] for row in rows(file)}) == 9000
 
 
 def test_a_job_that_somebody_has_is_left_to_them(owner: Client, stored: Stored) -> None:
