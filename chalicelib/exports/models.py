@@ -22,6 +22,7 @@ from chalicelib.core.errors import Conflict, NotFound
 from chalicelib.core.ids import is_id, new_id
 from chalicelib.core.store import Table, Transaction, table, unless_condition_failed
 from chalicelib.core.types import Schema
+from chalicelib.core.waking import DueJob
 from chalicelib.exports.files import Sent
 
 KEPT = timedelta(days=90)
@@ -97,14 +98,9 @@ class CountItem(Table):
     unfinished = NumberAttribute(default=0)
 
 
-class DueItem(Table):
+class DueItem(DueJob):
     class Meta:
         table_name = table("exports")
-
-    pk = UnicodeAttribute(hash_key=True, default="DUE")
-    sk = UnicodeAttribute(range_key=True)
-    institution_id = UnicodeAttribute()
-    due_at = UnicodeAttribute()
 
 
 _OVER: list[Action] = [
@@ -307,18 +303,3 @@ def _update_mine(job: JobItem, actions: list[Action]) -> None:
     except UpdateError as error:
         unless_condition_failed(error)
         raise ClaimLost from error
-
-
-# Jobs that somebody must ask after
-
-
-def overdue(now: datetime) -> Iterator[DueItem]:
-    return (due for due in DueItem.query("DUE") if due.due_at <= instant(now))
-
-
-def postpone(due: DueItem, until: datetime) -> None:
-    """Ask again later, unless the job is finished by now."""
-    try:
-        due.update([DueItem.due_at.set(instant(until))], DueItem.due_at == due.due_at)
-    except UpdateError as error:
-        unless_condition_failed(error)

@@ -2,7 +2,9 @@
 
 from chalice.app import Blueprint
 
+from chalicelib.core import downloads
 from chalicelib.core.clock import rfc3339, shown
+from chalicelib.core.downloads import DownloadLink, DownloadQuery
 from chalicelib.core.errors import Conflict
 from chalicelib.core.http import Call, Raw, endpoint
 from chalicelib.core.logs import log
@@ -97,9 +99,9 @@ def get_manifest(call: Call, id: ExportId) -> schemas.Manifest:
 
 
 @endpoint(api, "GET", "/api/integrations/exports/{id}/download", abilities=["exports:read"],
-          query=schemas.DownloadQuery, returns=schemas.DownloadLink, redirects=True,
+          query=DownloadQuery, returns=DownloadLink, redirects=True,
           refuses=[Conflict])  # fmt: skip
-def download_export(call: Call, query: schemas.DownloadQuery, id: ExportId) -> schemas.DownloadLink | Raw:
+def download_export(call: Call, query: DownloadQuery, id: ExportId) -> DownloadLink | Raw:
     """Download a completed export: 302 to a link that works for five minutes, without a token.
 
     With `redirect=false` the link is told as JSON. A new link is made each time, for as long as the
@@ -116,9 +118,7 @@ def download_export(call: Call, query: schemas.DownloadQuery, id: ExportId) -> s
         member_id=call.caller.member_id,
         request_id=call.request_id,
     )
-    if query.redirect:
-        return Raw(status=302, headers={"Location": url})
-    return schemas.DownloadLink(url=url, expires_at=rfc3339(until))
+    return downloads.answer(query, url, until)
 
 
 def _export(call: Call, job: JobItem) -> schemas.Export:

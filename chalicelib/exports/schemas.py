@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chalicelib.core.paging import Query
 from chalicelib.core.types import (
     Body,
     Count,
@@ -198,19 +197,3 @@ class ExportTypes(Schema):
     """Every type that can be exported."""
 
     export_types: list[ExportTypeInfo] = Field(max_length=20)
-
-
-class DownloadQuery(Query):
-    redirect: bool = Field(
-        True, description="With `false` the link is told as JSON (200) instead of redirected to (302)."
-    )
-
-
-class DownloadLink(Schema):
-    """Where the file is for the next five minutes. No token is needed there: keep the link to yourself."""
-
-    url: str = Field(
-        max_length=4000,
-        examples=["https://exports.example.com/exp_01M89546FF7GTNRXWX51K5Y1E7.csv?X-Amz-Expires=300"],
-    )
-    expires_at: Time = Field(examples=["2026-11-25T12:05:00Z"])

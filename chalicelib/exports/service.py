@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 from zoneinfo import available_timezones
 
-from chalicelib.core import queues, storage
+from chalicelib.core import queues, storage, waking
 from chalicelib.core.clock import epoch, instant, shown
 from chalicelib.core.errors import Conflict, DomainError, Invalid, NotFound
 from chalicelib.core.ids import new_id
@@ -172,13 +172,12 @@ def wake(places: Sequence[Place]) -> list[bool]:
 
 
 def sweep(now: datetime) -> int:
-    """Wake what is overdue: its message was lost, or whoever had it died. How many."""
-    overdue = list(models.overdue(now))
-    taken = wake([Place(institution_id=due.institution_id, export_id=due.sk) for due in overdue])
-    for due, was_taken in zip(overdue, taken, strict=True):
-        if was_taken:
-            models.postpone(due, now + ASKED_AFTER)
-    return sum(taken)
+    """Wake what is overdue. How many."""
+    return waking.sweep(models.DueItem, _wake_due, now, again=now + ASKED_AFTER)
+
+
+def _wake_due(overdue: Sequence[waking.DueJob]) -> list[bool]:
+    return wake([Place(institution_id=due.institution_id, export_id=due.sk) for due in overdue])
 
 
 def cut_off(now: datetime) -> datetime:

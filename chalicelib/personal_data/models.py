@@ -22,6 +22,7 @@ from chalicelib.core.errors import NotFound
 from chalicelib.core.ids import is_id
 from chalicelib.core.store import Stale, Table, Transaction, table, unless_condition_failed
 from chalicelib.core.types import Schema
+from chalicelib.core.waking import DueJob
 
 KEPT = timedelta(days=90)
 
@@ -66,14 +67,9 @@ class PointerItem(Table):
     expires_at = NumberAttribute(null=True)
 
 
-class DueItem(Table):
+class DueItem(DueJob):
     class Meta:
         table_name = table("personal-data")
-
-    pk = UnicodeAttribute(hash_key=True, default="DUE")
-    sk = UnicodeAttribute(range_key=True)
-    institution_id = UnicodeAttribute()
-    due_at = UnicodeAttribute()
 
 
 class NotQueued(Exception):
@@ -153,15 +149,3 @@ def expire_file(request: RequestItem, now: datetime) -> None:
 
 def _person(request: RequestItem) -> str:
     return f"{request.pk}#{request.learner_id}"
-
-
-def overdue(now: datetime) -> Iterator[DueItem]:
-    return (due for due in DueItem.query("DUE") if due.due_at <= instant(now))
-
-
-def postpone(due: DueItem, until: datetime) -> None:
-    """Ask again later, unless the request is finished by now."""
-    try:
-        due.update([DueItem.due_at.set(instant(until))], DueItem.due_at == due.due_at)
-    except UpdateError as error:
-        unless_condition_failed(error)

@@ -2,7 +2,9 @@
 
 from chalice.app import Blueprint
 
-from chalicelib.core.clock import rfc3339, shown
+from chalicelib.core import downloads
+from chalicelib.core.clock import shown
+from chalicelib.core.downloads import DownloadLink, DownloadQuery
 from chalicelib.core.errors import Conflict
 from chalicelib.core.http import Call, Raw, endpoint
 from chalicelib.core.logs import log
@@ -53,11 +55,9 @@ def get_data_request(call: Call, id: DataRequestId) -> schemas.DataRequest:
 
 
 @endpoint(api, "GET", "/api/integrations/data-requests/{id}/download", abilities=["exports:read"],
-          query=schemas.ArchiveQuery, returns=schemas.ArchiveLink, redirects=True,
+          query=DownloadQuery, returns=DownloadLink, redirects=True,
           refuses=[Conflict])  # fmt: skip
-def download_personal_data(
-    call: Call, query: schemas.ArchiveQuery, id: DataRequestId
-) -> schemas.ArchiveLink | Raw:
+def download_personal_data(call: Call, query: DownloadQuery, id: DataRequestId) -> DownloadLink | Raw:
     """Download an archive of personal data: 302 to a link that works for five minutes, as for exports."""
     request, url, until = service.link(call.caller.institution_id, id, call.now)
     log.info(
@@ -69,9 +69,7 @@ def download_personal_data(
         member_id=call.caller.member_id,
         request_id=call.request_id,
     )
-    if query.redirect:
-        return Raw(status=302, headers={"Location": url})
-    return schemas.ArchiveLink(url=url, expires_at=rfc3339(until))
+    return downloads.answer(query, url, until)
 
 
 def _data_request(call: Call, request: RequestItem) -> schemas.DataRequest:

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from chalicelib.core.paging import Query
 from chalicelib.core.types import DataRequestId, MemberId, Schema, Size, Time
 
 RequestType = Literal["export", "erasure"]
@@ -34,18 +33,3 @@ class DataRequest(Schema):
     created_at: Time
     finished_at: Time | None
     expires_at: Time | None = Field(description="The archive is removed then, seven days after it was made.")
-
-
-class ArchiveQuery(Query):
-    """How to be told where the archive is."""
-
-    redirect: bool = Field(
-        True, description="With `false` the link is told as JSON (200) instead of redirected to (302)."
-    )
-
-
-class ArchiveLink(Schema):
-    """Where the archive is for the next five minutes. No token is needed there: keep the link to yourself."""
-
-    url: str = Field(max_length=4000, examples=["https://s3.example.org/archive.zip"])
-    expires_at: Time

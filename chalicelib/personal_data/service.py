@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.auth import service as auth
-from chalicelib.core import queues, storage
+from chalicelib.core import queues, storage, waking
 from chalicelib.core.abilities import Role
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, DomainError, NotFound
@@ -110,13 +110,12 @@ def wake(places: Sequence[Place]) -> list[bool]:
 
 
 def sweep(now: datetime) -> int:
-    """Wake what is overdue: its message was lost, or whoever had it failed. How many."""
-    overdue = list(models.overdue(now))
-    taken = wake([Place(institution_id=due.institution_id, data_request_id=due.sk) for due in overdue])
-    for due, was_taken in zip(overdue, taken, strict=True):
-        if was_taken:
-            models.postpone(due, now + ASKED_AFTER)
-    return sum(taken)
+    """Wake what is overdue. How many."""
+    return waking.sweep(models.DueItem, _wake_due, now, again=now + ASKED_AFTER)
+
+
+def _wake_due(overdue: Sequence[waking.DueJob]) -> list[bool]:
+    return wake([Place(institution_id=due.institution_id, data_request_id=due.sk) for due in overdue])
 
 
 def is_downloadable(request: RequestItem, now: datetime) -> bool:
