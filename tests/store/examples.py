@@ -161,8 +161,9 @@ OWN_BODIES: dict[str, Callable[[Scene], Any]] = {
     },
     "POST /api/progress/import": lambda scene: {
         "rows": [{
-            "attempt_id": f"att_{ULID()}", "learner_id": scene.id_of("learner"), "item_id": scene.id_of("item"),
-            "answer": "a", "duration_ms": 1, "occurred_at": "2025-05-01T10:00:00Z",
+            "attempt_id": f"att_{ULID()}", "learner_id": scene.id_of("learner"),
+            "item_id": scene.id_of("item"), "answer": "a", "duration_ms": 1,
+            "occurred_at": "2025-05-01T10:00:00Z",
         }],
     },
     "POST /api/auth/sign-up": lambda _: {**ACCOUNT, "email": f"{secrets.token_hex(6)}@example.org"},

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from tests.conftest import LocalCloud
 
 from tests.system.client import Client
-from tests.system.conftest import LocalCloud
 
 PASSWORD = "correct horse"
 TABLE = "talktiko-local-institutions"
