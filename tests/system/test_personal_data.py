@@ -9,8 +9,8 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from tests.conftest import LocalCloud
 
+from tests.conftest import LocalCloud
 from tests.system.client import Client
 
 PASSWORD = "correct horse"
