@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof bench costs deploy package openapi audio redrive format
+.PHONY: help run stop reset logs tour test check proof bench costs deploy package rebuild verify openapi audio redrive format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ package: $(READY) ## Build it for CloudFormation instead: make package STAGE=dev
 
 costs: $(READY) ## Write the README's table of what a request costs
 	WRITE_COSTS=1 $(BIN)/pytest tests/store/test_costs.py
+
+rebuild: $(READY) ## Work out leaderboards and platform totals anew from all answers; STAGE= names the stage
+	@STAGE=$(STAGE) $(BIN)/python -m infra.rebuild rebuild
+
+verify: $(READY) ## Compare the numbers of each learner with the learner's answers; STAGE= as above
+	@STAGE=$(STAGE) $(BIN)/python -m infra.rebuild verify
 
 openapi: $(READY) ## Print the OpenAPI document (make -s openapi > openapi.json)
 	@$(BIN)/python -m infra.openapi

@@ -6,7 +6,7 @@ half a minute (the process died, the queue was away) is published by the sweeper
 therefore see an event twice, never not at all.
 
     PK institution_id#YYYY-MM-DD   SK evt_…   the event, kept 90 days
-    PK OUTBOX#<0..15>              SK evt_…   the marker, until published
+    PK OUTBOX#<0..31>              SK evt_…   the marker, until published
 
 Index `by_type`: keys of an institution's events of one type.
 """
@@ -34,7 +34,7 @@ from chalicelib.core.types import Schema
 
 EVENTS_QUEUE = "events"
 KEPT = timedelta(days=90)
-SHARDS = 16
+SHARDS = 32
 WITHHELD = timedelta(seconds=60)
 """Longer than a request may run: an id is made before its commit, so the order of younger ids may change."""
 
@@ -49,7 +49,7 @@ class _ByType(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 
 
 class EventItem(Table):
-    """An event, in the partition of its institution and day."""
+    """An event, in a partition of its institution and day."""
 
     class Meta:
         table_name = table("events")

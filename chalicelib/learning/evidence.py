@@ -38,9 +38,9 @@ def _options(content: Content) -> int:
             return 0
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(level: str, guess: int) -> str:
     """As stored: `A2:4`."""
-    return f"{cell[0]}:{cell[1]}"
+    return f"{level}:{guess}"
 
 
 def cells_of(stored: Mapping[str, list[int]]) -> dict[Cell, Evidence]:

@@ -1,5 +1,7 @@
 """One answer folded into what the learner had before: pure, and the same for any order of answers.
 
+All that matters of an answer stands in its attempt, so what is stored can be folded again (`replay`).
+
     XP            of an item on a local day: the most that an answer to it earned
     passed        an item whose best score reaches the pass mark
     evidence      of an item on a local day: its earliest answer; later ones have seen the solution
@@ -11,34 +13,20 @@ What is announced once (a lesson completed, a level reached) is a flag that stay
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
-from chalicelib.catalogue.items import CefrLevel
-from chalicelib.catalogue.service import Exercise
+from chalicelib.catalogue.items import SELF_ASSESSED, CefrLevel
 from chalicelib.core.clock import instant, rfc3339
 from chalicelib.core.store import Stale, Table, Transaction
-from chalicelib.institutions.service import Learner
-from chalicelib.learning import achievements, estimate, evidence, models, reviews, streaks
+from chalicelib.learning import achievements, estimate, evidence, models, periods, reviews, streaks
 from chalicelib.learning.achievements import Achievement
 from chalicelib.learning.estimate import LEVELS, Estimate
-from chalicelib.learning.grading import Grade
-from chalicelib.learning.models import LearnerItem, LessonState, State
+from chalicelib.learning.models import AttemptItem, LearnerItem, LessonState, ReadItem, State
+from chalicelib.learning.periods import PERIODS, Period
 
 PASS_MARK = 0.6
 """The score from which an item counts as passed; below it spaced repetition asks for it again."""
 STUDY_AT_MOST_MS = 300_000
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A graded answer: to what, when, by what id. `imported` ones earn nothing on leaderboards."""
-
-    attempt_id: str
-    exercise: Exercise
-    grade: Grade
-    rating: reviews.Rating
-    duration_ms: int
-    occurred_at: datetime
-    imported: bool = False
 
 
 @dataclass
@@ -57,9 +45,9 @@ class Changes:
     completions: list[models.CompletionItem] = field(default_factory=list)
 
 
-def fold(state: State, learner: Learner, answered: Answered, now: datetime) -> Changes:
+def fold(state: State, attempt: AttemptItem) -> Changes:
     """Change the rows of `state` by this answer, and tell what changed."""
-    folding = _Fold(state, learner, answered, now)
+    folding = _Fold(state, attempt)
     folding.item_day()
     folding.item()
     folding.day()
@@ -92,24 +80,30 @@ def percent(passed: int, total: int) -> int:
 
 
 class _Fold:
-    def __init__(self, state: State, learner: Learner, answered: Answered, now: datetime) -> None:
-        self.state, self.learner, self.answered, self.now = state, learner, answered, now
-        self.exercise, self.score = answered.exercise, answered.grade.score
-        self.local = answered.occurred_at.astimezone(learner.zone)
-        self.at = instant(answered.occurred_at)
-        self.study_ms = min(answered.duration_ms, STUDY_AT_MOST_MS)
+    def __init__(self, state: State, attempt: AttemptItem) -> None:
+        self.state, self.attempt = state, attempt
+        self.zone = ZoneInfo(attempt.time_zone)
+        self.now = datetime.fromisoformat(attempt.recorded_at)
+        self.occurred_at = datetime.fromisoformat(attempt.occurred_at)
+        self.local = self.occurred_at.astimezone(self.zone)
+        self.at = instant(self.occurred_at)
+        self.score = float(attempt.score)
+        self.study_ms = min(int(attempt.duration_ms), STUDY_AT_MOST_MS)
+        self.board_xp = dict.fromkeys(PERIODS, 0)
         self.changes = Changes()
 
     def item_day(self) -> None:
         """The day's best XP and earliest answer of this item."""
-        row, answered = self.state.item_day, self.answered
-        earned = xp_of(self.exercise.item.points, self.score)
+        row = self.state.item_day
+        earned = xp_of(int(self.attempt.points), self.score)
         self.changes.xp = max(0, earned - int(row.xp))
-        self.board_xp = 0 if answered.imported else max(0, earned - int(row.board_xp))
-        self.first_of_day = row.earliest is None
         row.xp = int(row.xp) + self.changes.xp
-        row.board_xp = int(row.board_xp) + self.board_xp
-        stamp = f"{self.at}#{answered.attempt_id}"
+        for period in PERIODS if not self.attempt.imported else ():
+            best = row.board_xp.get(period, 0)
+            if earned > best and periods.counts(period, self.local.date(), self.now):
+                self.board_xp[period], row.board_xp[period] = earned - best, earned
+        self.first_of_day = row.earliest is None
+        stamp = f"{self.at}#{self.attempt.sk.removeprefix('ATTEMPT#')}"
         self.is_earliest = row.earliest is None or stamp < row.earliest
         if self.is_earliest:
             self._exchange_evidence()
@@ -117,11 +111,10 @@ class _Fold:
 
     def _cell(self) -> list[str] | None:
         """Language, skill and cell that the answer is evidence for; None where it is none."""
-        guess = evidence.guess_of(self.exercise.item)
-        if guess is None:
+        attempt = self.attempt
+        if attempt.guess is None:
             return None
-        item = self.exercise.item
-        return [self.exercise.language, item.skill, evidence.cell_name((item.cefr_level, guess))]
+        return [attempt.language, attempt.skill, evidence.cell_name(attempt.cefr_level, int(attempt.guess))]
 
     def _exchange_evidence(self) -> None:
         """The evidence of the day's earliest answer, in place of what was the earliest before."""
@@ -134,7 +127,7 @@ class _Fold:
 
     def item(self) -> None:
         """The item's best score, and when it is to be answered again."""
-        row, exercise = self.state.item, self.exercise
+        row, attempt = self.state.item, self.attempt
         self.changes.passed = self.score >= PASS_MARK and float(row.score) < PASS_MARK
         row.score = max(float(row.score), self.score)
         row.attempts = int(row.attempts) + 1
@@ -143,64 +136,71 @@ class _Fold:
             row.cells = sorted([*row.cells, cell])
             language, skill, _ = cell
             levels = self.state.learner.items.setdefault(language, {}).setdefault(skill, {})
-            level = exercise.item.cefr_level
+            level = attempt.cefr_level
             levels[level] = levels.get(level, 0) + 1
         row.place = {
-            "course_id": exercise.course_id,
-            "lesson_id": exercise.lesson_id,
-            "training_id": exercise.training_id,
-            "type": exercise.item.type,
-            "language": exercise.language,
-            "skill": exercise.item.skill,
-            "cefr_level": exercise.item.cefr_level,
+            "course_id": attempt.course_id,
+            "lesson_id": attempt.lesson_id,
+            "training_id": attempt.training_id,
+            "type": attempt.item_type,
+            "language": attempt.language,
+            "skill": attempt.skill,
+            "cefr_level": attempt.cefr_level,
         }
         if self.is_earliest:
             day = self.local.date().isoformat()
-            row.reviews = reviews.with_review(row.reviews, day, self.at, self.answered.rating)
-            row.due_key = self.learner.id
-            row.due_sort = f"{instant(reviews.due_at(row.reviews))}#{exercise.item_id}"
+            row.reviews = reviews.with_review(row.reviews, day, self.at, self._rating())
+            row.due_key = attempt.pk
+            row.due_sort = f"{instant(reviews.due_at(row.reviews))}#{attempt.item_id}"
+
+    def _rating(self) -> reviews.Rating:
+        if self.attempt.item_type in SELF_ASSESSED and self.attempt.answer == "easy":
+            return "easy"
+        return reviews.rating_of(self.score)
 
     def day(self) -> None:
         """The sums of the local day."""
         row = self.state.day
         row.attempts = int(row.attempts) + 1
-        row.correct = int(row.correct) + (self.answered.grade.result in {"correct", "near_miss"})
+        row.correct = int(row.correct) + (self.attempt.result in {"correct", "near_miss"})
         row.items = int(row.items) + self.first_of_day
         row.xp = int(row.xp) + self.changes.xp
-        row.board_xp = int(row.board_xp) + self.board_xp
-        course_id = self.exercise.course_id
-        row.courses[course_id] = row.courses.get(course_id, 0) + self.board_xp
+        bounded: tuple[Period, ...] = ("week", "month")
+        for period in bounded:
+            courses, course_id = row.boards.setdefault(period, {}), self.attempt.course_id
+            courses[course_id] = courses.get(course_id, 0) + self.board_xp[period]
         row.study_ms = int(row.study_ms) + self.study_ms
-        count, score = row.types.get(self.exercise.item.type, (0, 0))
-        row.types[self.exercise.item.type] = [count + 1, score + round(self.score * 10_000)]
+        count, score = row.types.get(self.attempt.item_type, (0, 0))
+        row.types[self.attempt.item_type] = [count + 1, score + round(self.score * 10_000)]
         hour = str(self.local.hour)
         row.hours[hour] = row.hours.get(hour, 0) + self.study_ms
 
     def lesson_and_course(self) -> None:
-        exercise, lesson, course = self.exercise, self.state.lesson, self.state.course
+        attempt, lesson, course = self.attempt, self.state.lesson, self.state.course
         course.xp = int(course.xp) + self.changes.xp
-        course.board_xp = int(course.board_xp) + self.board_xp
+        course.board_xp = int(course.board_xp) + self.board_xp["all"]
         course.attempts = int(course.attempts) + 1
-        course.items_total, course.lessons_total = exercise.course_item_count, exercise.course_lesson_count
-        _touch(self.state, self.learner, exercise.course_id, self.answered.occurred_at)
+        _touch(self.state, attempt, self.occurred_at)
         for row in (lesson, course):
             row.items_passed = int(row.items_passed) + self.changes.passed
-        if int(lesson.items_passed) >= exercise.lesson_item_count:
-            _complete_lesson(self.state, self.learner, self.exercise.course_id, self.changes, self.now)
+        if int(lesson.items_passed) >= int(attempt.lesson_items):
+            _complete_lesson(self.state, attempt, self.changes, self.now)
 
     def totals(self) -> None:
         totals, changes = self.state.learner, self.changes
         totals.xp = int(totals.xp) + changes.xp
-        totals.board_xp = int(totals.board_xp) + self.board_xp
+        totals.board_xp = int(totals.board_xp) + self.board_xp["all"]
         totals.attempts = int(totals.attempts) + 1
+        attempt = self.attempt
+        totals.latest = [attempt.sk.removeprefix("ATTEMPT#"), attempt.local_date]
         totals.study_ms = int(totals.study_ms) + self.study_ms
         totals.items_passed = int(totals.items_passed) + changes.passed
         self._streak()
         self._level()
-        _finish(totals, self.learner, changes, self.now)
+        _finish(totals, changes, self.attempt)
 
     def _streak(self) -> None:
-        totals, zone = self.state.learner, self.learner.zone
+        totals, zone = self.state.learner, self.zone
         today = self.now.astimezone(zone).date()
         runs = streaks.from_numbers(totals.active_days)
         before = streaks.evaluate(runs, today, zone)
@@ -213,8 +213,8 @@ class _Fold:
         """The estimate of the skill that was practised, and whether it proves a level for the first time."""
         if self._cell() is None:
             return
-        totals, language, skill = self.state.learner, self.exercise.language, self.exercise.item.skill
-        found = skill_estimate(totals, language, skill, self.now.astimezone(self.learner.zone).date())
+        totals, language, skill = self.state.learner, self.attempt.language, self.attempt.skill
+        found = skill_estimate(totals, language, skill, self.now.astimezone(self.zone).date())
         self.changes.estimate = found
         levels = totals.reached.setdefault(language, {})
         before = LEVELS.index(levels[skill]) if skill in levels else -1
@@ -231,42 +231,37 @@ def skill_estimate(totals: LearnerItem, language: str, skill: str, today: date) 
     )
 
 
-def complete(
-    state: LessonState, learner: Learner, course_id: str, items_total: int, lessons_total: int, now: datetime
-) -> Changes:
+def complete(state: LessonState, read: ReadItem) -> Changes:
     """Complete a lesson that has no exercises, and tell what changed."""
     changes = Changes()
-    course, totals = state.course, state.learner
-    course.items_total, course.lessons_total = items_total, lessons_total
-    _touch(state, learner, course_id, now)
-    _complete_lesson(state, learner, course_id, changes, now)
+    totals, zone, now = state.learner, ZoneInfo(read.time_zone), datetime.fromisoformat(read.recorded_at)
+    _touch(state, read, now)
+    _complete_lesson(state, read, changes, now)
     runs = streaks.from_numbers(totals.active_days)
-    changes.streak = streaks.evaluate(runs, now.astimezone(learner.zone).date(), learner.zone)
-    _finish(totals, learner, changes, now)
+    changes.streak = streaks.evaluate(runs, now.astimezone(zone).date(), zone)
+    _finish(totals, changes, read)
     return changes
 
 
-def _touch(state: LessonState, learner: Learner, course_id: str, at: datetime) -> None:
+def _touch(state: LessonState, fact: AttemptItem | ReadItem, at: datetime) -> None:
     """There was activity in this lesson and its course."""
     course, occurred = state.course, rfc3339(at)
-    course.institution_key = models.courses_key(learner.institution_id, models.shard_of(learner.id))
-    course.institution_sort = f"{learner.id}#{course_id}"
+    course.items_total, course.lessons_total = int(fact.course_items), int(fact.course_lessons)
+    course.institution_key = models.courses_key(fact.institution_id, models.shard_of(fact.pk))
+    course.institution_sort = f"{fact.pk}#{fact.course_id}"
     course.started_at = min(course.started_at or occurred, occurred, key=datetime.fromisoformat)
     for row in (state.lesson, course):
         row.last_activity_at = max(row.last_activity_at or occurred, occurred, key=datetime.fromisoformat)
 
 
 def _complete_lesson(
-    state: LessonState, learner: Learner, course_id: str, changes: Changes, now: datetime
+    state: LessonState, fact: AttemptItem | ReadItem, changes: Changes, now: datetime
 ) -> None:
     """Note the lesson as completed, and the course if it was the last one."""
     lesson, course, totals = state.lesson, state.course, state.learner
     if lesson.completed_at is not None:
         return
-    lesson_id = lesson.sk.rpartition("#")[2]
-    changes.completions.append(
-        models.completion(learner.id, learner.institution_id, course_id, lesson_id, now)
-    )
+    changes.completions.append(models.completion(fact, fact.lesson_id, now))
     lesson.completed_at = rfc3339(now)
     changes.lesson_completed = True
     course.lessons_completed = int(course.lessons_completed) + 1
@@ -274,20 +269,17 @@ def _complete_lesson(
     if course.completed_at is None and int(course.lessons_completed) >= int(course.lessons_total):
         course.completed_at = rfc3339(now)
         changes.course_completed = True
-        changes.completions.append(
-            models.completion(learner.id, learner.institution_id, course_id, None, now)
-        )
+        changes.completions.append(models.completion(fact, None, now))
         totals.courses_completed = int(totals.courses_completed) + 1
 
 
-def _finish(totals: LearnerItem, learner: Learner, changes: Changes, now: datetime) -> None:
-    """Achievements, and the next version."""
-    totals.institution_id = learner.institution_id
-    changes.unlocked = achievements.newly_unlocked(
-        measures(totals, changes.streak.longest), totals.achievements
-    )
-    totals.achievements |= {one.code: rfc3339(now) for one in changes.unlocked}
-    totals.version = int(totals.version) + 1
+def _finish(totals: LearnerItem, changes: Changes, fact: AttemptItem | ReadItem) -> None:
+    """Achievements, and the next version, which is the fact's number."""
+    totals.institution_id = fact.institution_id
+    longest = streaks.longest(streaks.from_numbers(totals.active_days), ZoneInfo(fact.time_zone))
+    changes.unlocked = achievements.newly_unlocked(measures(totals, longest), totals.achievements)
+    totals.achievements |= {one.code: fact.recorded_at for one in changes.unlocked}
+    totals.version = fact.number = int(totals.version) + 1
 
 
 def measures(totals: LearnerItem, longest_streak: int) -> dict[achievements.Measure, int]:

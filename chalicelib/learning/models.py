@@ -2,6 +2,7 @@
 
 PK mem_…   SK LEARNER               totals: XP, days of activity, evidence, achievements; a version
 PK mem_…   SK ATTEMPT#att_…         an attempt, immutable
+PK mem_…   SK READ#lsn_…            that a lesson without exercises was read, immutable
 PK mem_…   SK ITEM#itm_…            the best score in an item, its reviews, when it is due
 PK mem_…   SK ITEM#itm_…#<date>     an item on a local day: its XP, and its earliest answer, the evidence
 PK mem_…   SK LESSON#crs_…#lsn_…    how many of a lesson's items are passed
@@ -11,7 +12,8 @@ PK mem_…   SK COMPLETION#…          a lesson or course that was completed, i
 
 Every write of a learner goes through the LEARNER item's version, so two devices at once are put in
 an order, and each decides on what it read. Nothing depends on which comes first: the rest are sums of
-sums, maxima, minima and sets over the learner's attempts.
+sums, maxima, minima and sets over the learner's attempts. Attempts and READ are the facts, numbered in that
+order; all other rows follow from them (`replay`).
 
 Index `by_institution`, for exports: attempts and completions by institution, UTC day of recording and
 shard; course progress by institution and shard. Index `by_due`: a learner's items by the time they are due.
@@ -31,7 +33,7 @@ from chalicelib.core.clock import instant
 from chalicelib.core.errors import NotFound
 from chalicelib.core.store import RawItem, Table, connection, query_in_bulk, table, unless_condition_failed
 
-SHARDS = 8
+SHARDS = 16
 
 
 class _ByInstitution(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -55,7 +57,7 @@ class _ByDue(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
 class LearnerItem(Table):
     """`evidence` by language, skill and cell; `items` counts different items by language, skill and level;
     `reached` is the highest level that was proven, ever, by language and skill. `active_days` are runs:
-    first ordinal, number of days.
+    first ordinal, number of days. `latest`: id and local date of the attempt that was written last.
     """
 
     class Meta:
@@ -67,6 +69,7 @@ class LearnerItem(Table):
     xp = NumberAttribute(default=0)
     board_xp = NumberAttribute(default=0)
     attempts = NumberAttribute(default=0)
+    latest = JSONAttribute(null=True)
     study_ms = NumberAttribute(default=0)
     items_passed = NumberAttribute(default=0)
     lessons_completed = NumberAttribute(default=0)
@@ -81,6 +84,10 @@ class LearnerItem(Table):
 
 
 class AttemptItem(Table):
+    """An answer with all that its effects follow from: how large its lesson and course were, in which zone
+    the learner's days were counted, which of the learner's facts it is by `number`.
+    """
+
     class Meta:
         table_name = table("learning")
 
@@ -98,8 +105,12 @@ class AttemptItem(Table):
     item_id = UnicodeAttribute()
     item_version = NumberAttribute()
     item_type = UnicodeAttribute()
+    language = UnicodeAttribute()
     skill = UnicodeAttribute()
     cefr_level = UnicodeAttribute()
+    lesson_items = NumberAttribute()
+    course_items = NumberAttribute()
+    course_lessons = NumberAttribute()
     answer = JSONAttribute(null=True)
     result = UnicodeAttribute()
     score = NumberAttribute()
@@ -110,10 +121,28 @@ class AttemptItem(Table):
     duration_ms = NumberAttribute()
     occurred_at = UnicodeAttribute()
     local_date = UnicodeAttribute()
+    time_zone = UnicodeAttribute()
     recorded_at = UnicodeAttribute()
+    number = NumberAttribute()
     request_hash = UnicodeAttribute()
     grade = JSONAttribute()
     changes = JSONAttribute()
+
+
+class ReadItem(Table):
+    class Meta:
+        table_name = table("learning")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    institution_id = UnicodeAttribute()
+    course_id = UnicodeAttribute()
+    lesson_id = UnicodeAttribute()
+    course_items = NumberAttribute()
+    course_lessons = NumberAttribute()
+    time_zone = UnicodeAttribute()
+    recorded_at = UnicodeAttribute()
+    number = NumberAttribute()
 
 
 class ItemItem(Table):
@@ -136,8 +165,8 @@ class ItemItem(Table):
 
 
 class ItemDayItem(Table):
-    """`xp` is the most that an answer earned, `board_xp` the same without imports; the earliest answer
-    of the day is evidence in its `cell`.
+    """`xp` is the most that an answer earned, `board_xp` by period the most of those that count there; the
+    earliest answer of the day is evidence in its `cell`.
     """
 
     class Meta:
@@ -146,15 +175,16 @@ class ItemDayItem(Table):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     xp = NumberAttribute(default=0)
-    board_xp = NumberAttribute(default=0)
+    board_xp = JSONAttribute(default=dict)
     earliest = UnicodeAttribute(null=True)
     score = NumberAttribute(default=0)
     cell = JSONAttribute(null=True)
 
 
 class DayItem(Table):
-    """Sums over the attempts of a local day. `courses`: board XP by course; `types`: attempts and scores (in
-    ten-thousandths) by item type; `hours`: milliseconds of study by local hour; `evidence`: the day's part.
+    """Sums over the attempts of a local day. `boards`: XP that counts in the week and in the month, by
+    course; `types`: attempts and scores (in ten-thousandths) by item type; `hours`: milliseconds of study by
+    local hour; `evidence`: the day's part.
     """
 
     class Meta:
@@ -166,10 +196,9 @@ class DayItem(Table):
     correct = NumberAttribute(default=0)
     items = NumberAttribute(default=0)
     xp = NumberAttribute(default=0)
-    board_xp = NumberAttribute(default=0)
     study_ms = NumberAttribute(default=0)
     evidence = JSONAttribute(default=dict)
-    courses = JSONAttribute(default=dict)
+    boards = JSONAttribute(default=dict)
     types = JSONAttribute(default=dict)
     hours = JSONAttribute(default=dict)
 
@@ -245,6 +274,12 @@ class State(LessonState):
 _T = TypeVar("_T", bound=Table)
 
 
+class Rows(Protocol):
+    """A learner's rows by their sort keys, a new one where there is none."""
+
+    def __call__(self, model: type[_T], sk: str, /) -> _T: ...
+
+
 def attempt_of(learner_id: str, attempt_id: str) -> AttemptItem | None:
     """What was recorded under this id before, if anything."""
     try:
@@ -263,39 +298,45 @@ def learner_of(learner_id: str) -> LearnerItem | None:
 
 def state_of(learner_id: str, *, item_id: str, day: date, course_id: str, lesson_id: str) -> State:
     """Read in one call, consistently."""
-    item, item_day, that_day = f"ITEM#{item_id}", f"ITEM#{item_id}#{day}", f"DAY#{day}"
-    learner, lesson, course = _lesson_keys(course_id, lesson_id)
-    row = _rows(learner_id, [learner, lesson, course, item, item_day, that_day])
+    keys = state_keys(item_id, day, course_id, lesson_id)
+    return state_in(_rows(learner_id, keys), keys)
+
+
+def state_keys(item_id: str, day: date, course_id: str, lesson_id: str) -> Sequence[str]:
+    """The sort keys of all that an attempt may change."""
+    return (*lesson_keys(course_id, lesson_id), f"ITEM#{item_id}", f"ITEM#{item_id}#{day}", f"DAY#{day}")
+
+
+def state_in(row: Rows, keys: Sequence[str]) -> State:
+    learner, lesson, course, item, item_day, day = keys
     return State(
         learner=row(LearnerItem, learner),
         lesson=row(LessonItem, lesson),
         course=row(CourseItem, course),
         item=row(ItemItem, item),
         item_day=row(ItemDayItem, item_day),
-        day=row(DayItem, that_day),
+        day=row(DayItem, day),
     )
 
 
 def lesson_state_of(learner_id: str, course_id: str, lesson_id: str) -> LessonState:
     """Read in one call, consistently."""
-    learner, lesson, course = _lesson_keys(course_id, lesson_id)
-    row = _rows(learner_id, [learner, lesson, course])
-    return LessonState(row(LearnerItem, learner), row(LessonItem, lesson), row(CourseItem, course))
+    keys = lesson_keys(course_id, lesson_id)
+    return lesson_state_in(_rows(learner_id, keys), keys)
 
 
-def _lesson_keys(course_id: str, lesson_id: str) -> tuple[str, str, str]:
+def lesson_keys(course_id: str, lesson_id: str) -> Sequence[str]:
+    """The sort keys of all that completing a lesson may change."""
     return "LEARNER", f"LESSON#{course_id}#{lesson_id}", f"COURSE#{course_id}"
 
 
-class _Row(Protocol):
-    def __call__(self, model: type[_T], sk: str, /) -> _T: ...
+def lesson_state_in(row: Rows, keys: Sequence[str]) -> LessonState:
+    learner, lesson, course = keys
+    return LessonState(row(LearnerItem, learner), row(LessonItem, lesson), row(CourseItem, course))
 
 
-def _rows(learner_id: str, sort_keys: Sequence[str]) -> _Row:
-    """Reads the rows in one call; gives each as its model, a new one where there is none.
-
-    Raises `NotFound` for a learner who has been erased.
-    """
+def _rows(learner_id: str, sort_keys: Sequence[str]) -> Rows:
+    """Reads the rows in one call. Raises `NotFound` for a learner who has been erased."""
     found = _batch_get(learner_id, sort_keys)
     if "erased" in found.get("LEARNER", {}):
         raise NotFound("learner")
@@ -362,6 +403,52 @@ def lessons_of(learner_id: str, course_id: str) -> dict[str, LessonItem]:
     return {item.sk.removeprefix(prefix): item for item in found}
 
 
+def courses_of(learner_id: str) -> list[str]:
+    """The courses in which there was activity. One query, bounded by the courses of a learner."""
+    found = CourseItem.query(learner_id, CourseItem.sk.startswith("COURSE#"), consistent_read=True)
+    return [item.sk.removeprefix("COURSE#") for item in found]
+
+
+# For proofs and repairs: a learner's whole partition, page by page
+
+
+def facts_of(learner_id: str) -> list[AttemptItem | ReadItem]:
+    """All that the learner has done, in the order in which it was written.
+
+    Raises `NotFound` for a learner who has been erased, or is being so: the mark comes before it.
+    """
+    facts: list[AttemptItem | ReadItem] = []
+    for model in (AttemptItem, ReadItem):
+        prefix = "ATTEMPT#" if model is AttemptItem else "READ#"
+        facts += model.query(learner_id, model.sk.startswith(prefix), consistent_read=True)
+    totals = learner_of(learner_id)
+    if totals is not None and totals.erased:
+        raise NotFound("learner")
+    return sorted(facts, key=lambda fact: int(fact.number))
+
+
+def derived_rows(learner_id: str) -> dict[str, RawItem]:
+    """What is stored beside the facts, by its sort key."""
+    rows = {row["sk"]["S"]: row for row in _partition(learner_id)}
+    return {sk: row for sk, row in rows.items() if not sk.startswith(("ATTEMPT#", "READ#"))}
+
+
+def _partition(learner_id: str) -> Iterator[RawItem]:
+    """Every row of a learner, in the order of their sort keys."""
+    request: dict[str, Any] = {
+        "TableName": LearnerItem.Meta.table_name,
+        "KeyConditionExpression": "pk = :learner",
+        "ExpressionAttributeValues": {":learner": {"S": learner_id}},
+        "ConsistentRead": True,
+    }
+    while True:
+        answer = connection().dispatch("Query", request)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
 # For exports: raw items, since making objects of them costs most of an export's time
 
 
@@ -380,17 +467,15 @@ def courses_key(institution_id: str, shard: int) -> str:
     return f"{institution_id}#COURSES#{shard}"
 
 
-def completion(
-    learner_id: str, institution_id: str, course_id: str, lesson_id: str | None, now: datetime
-) -> CompletionItem:
-    """The record of a lesson's completion, or of a course's."""
-    what = lesson_id or course_id
+def completion(fact: AttemptItem | ReadItem, lesson_id: str | None, now: datetime) -> CompletionItem:
+    """The record of a lesson's completion by this fact, or of its course's."""
+    what = lesson_id or fact.course_id
     return CompletionItem(
-        learner_id,
+        fact.pk,
         f"COMPLETION#{what}",
-        institution_key=completions_key(institution_id, now.date(), shard_of(learner_id)),
-        institution_sort=f"{instant(now)}#{learner_id}#{what}",
-        course_id=course_id,
+        institution_key=completions_key(fact.institution_id, now.date(), shard_of(fact.pk)),
+        institution_sort=f"{instant(now)}#{fact.pk}#{what}",
+        course_id=fact.course_id,
         lesson_id=lesson_id,
         completed_at=instant(now),
     )
@@ -464,6 +549,7 @@ def _beyond(learner_id: str) -> str:
 _OF_KIND: Mapping[str, Callable[[str], type[Table]]] = {
     "LEARNER": lambda _: LearnerItem,
     "ATTEMPT": lambda _: AttemptItem,
+    "READ": lambda _: ReadItem,
     "ITEM": lambda sk: ItemDayItem if sk.count("#") == 2 else ItemItem,
     "LESSON": lambda _: LessonItem,
     "COURSE": lambda _: CourseItem,
@@ -474,21 +560,9 @@ _OF_KIND: Mapping[str, Callable[[str], type[Table]]] = {
 
 def everything_of(learner_id: str) -> Iterator[tuple[str, Table]]:
     """Every row of a learner, with its kind, in the order of their sort keys."""
-    after: RawItem | None = None
-    while True:
-        request: dict[str, Any] = {
-            "TableName": LearnerItem.Meta.table_name,
-            "KeyConditionExpression": "pk = :learner",
-            "ExpressionAttributeValues": {":learner": {"S": learner_id}},
-            "ConsistentRead": True,
-        } | ({"ExclusiveStartKey": after} if after else {})
-        answer = connection().dispatch("Query", request)
-        for item in answer["Items"]:
-            kind, sk = item["sk"]["S"].partition("#")[0], item["sk"]["S"]
-            yield kind, _OF_KIND[kind](sk).from_raw_data(dict(item))
-        after = answer.get("LastEvaluatedKey")
-        if after is None:
-            return
+    for item in _partition(learner_id):
+        kind, sk = item["sk"]["S"].partition("#")[0], item["sk"]["S"]
+        yield kind, _OF_KIND[kind](sk).from_raw_data(dict(item))
 
 
 def close(learner_id: str, institution_id: str) -> None:

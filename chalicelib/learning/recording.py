@@ -3,11 +3,11 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.catalogue import service as catalogue
-from chalicelib.catalogue.items import SELF_ASSESSED
+from chalicelib.catalogue.service import Exercise
 from chalicelib.core import outbox
 from chalicelib.core.clock import instant, rfc3339
 from chalicelib.core.errors import Conflict, Invalid
@@ -16,10 +16,10 @@ from chalicelib.core.ids import new_id
 from chalicelib.core.store import Stale, Transaction
 from chalicelib.core.tokens import Principal
 from chalicelib.institutions.service import Learner
-from chalicelib.learning import events, evidence, folding, models, reviews, streaks
-from chalicelib.learning.folding import Answered, Changes
+from chalicelib.learning import events, evidence, folding, models, streaks
+from chalicelib.learning.folding import Changes
 from chalicelib.learning.grading import grade
-from chalicelib.learning.models import AttemptItem, State
+from chalicelib.learning.models import AttemptItem, ReadItem, State
 
 EARLIEST = timedelta(days=90)
 EARLIEST_IMPORT = timedelta(days=3653)
@@ -70,29 +70,20 @@ def record(
             return _recorded_before(earlier, submission), False
     occurred_at = _checked_time(submission, now)
     exercise = catalogue.exercise(actor.institution_id, submission.item_id, submission.item_version)
-    graded = grade(exercise.item.content, exercise.item.key, submission.answer)
-    self_rated = exercise.item.type in SELF_ASSESSED and submission.answer == "easy"
-    answered = Answered(
-        attempt_id=submission.attempt_id or new_id("att", now),
-        exercise=exercise,
-        grade=graded,
-        rating="easy" if self_rated else reviews.rating_of(graded.score),
-        duration_ms=submission.duration_ms,
-        occurred_at=occurred_at,
-        imported=submission.imported,
-    )
+    attempt = _attempt(learner, exercise, submission, occurred_at, now)
+    attempt.actor_id = actor.member_id
     state = models.state_of(
         learner.id,
         item_id=exercise.item_id,
-        day=occurred_at.astimezone(learner.zone).date(),
+        day=date.fromisoformat(attempt.local_date),
         course_id=exercise.course_id,
         lesson_id=exercise.lesson_id,
     )
-    changes = folding.fold(state, learner, answered, now)
-    attempt = _attempt(state, learner, answered, changes, actor, submission, now)
+    changes = folding.fold(state, attempt)
+    attempt.xp, attempt.changes = changes.xp, _shown(state, attempt, changes)
     transaction.put(attempt, AttemptItem.pk.does_not_exist(), Stale())
     folding.write(state, changes, transaction)
-    _tell(transaction, learner, _answer_events(state, attempt, answered, changes), now, request_id)
+    _tell(transaction, learner, _answer_events(state, attempt, changes), now, request_id)
     return attempt, True
 
 
@@ -115,9 +106,19 @@ def complete_lesson(
     state = models.lesson_state_of(learner.id, lesson.course_id, lesson_id)
     if state.lesson.completed_at is not None:
         return state.lesson
-    changes = folding.complete(
-        state, learner, lesson.course_id, lesson.course_item_count, lesson.course_lesson_count, now
+    read = ReadItem(
+        learner.id,
+        f"READ#{lesson_id}",
+        institution_id=learner.institution_id,
+        course_id=lesson.course_id,
+        lesson_id=lesson_id,
+        course_items=lesson.course_item_count,
+        course_lessons=lesson.course_lesson_count,
+        time_zone=learner.zone.key,
+        recorded_at=rfc3339(now),
     )
+    changes = folding.complete(state, read)
+    transaction.put(read)
     folding.write(state, changes, transaction)
     where = {"learner_id": learner.id, "course_id": lesson.course_id}
     told: list[EventData] = [
@@ -129,59 +130,57 @@ def complete_lesson(
 
 
 def _attempt(
-    state: State,
-    learner: Learner,
-    answered: Answered,
-    changes: Changes,
-    actor: Principal,
-    submission: Submission,
-    now: datetime,
+    learner: Learner, exercise: Exercise, submission: Submission, occurred_at: datetime, now: datetime
 ) -> AttemptItem:
-    exercise, item, graded = answered.exercise, answered.exercise.item, answered.grade
-    shard = models.shard_of(learner.id)
+    """The answer, graded."""
+    item = exercise.item
+    graded = grade(item.content, item.key, submission.answer)
+    attempt_id, shard = submission.attempt_id or new_id("att", now), models.shard_of(learner.id)
     return AttemptItem(
         learner.id,
-        f"ATTEMPT#{answered.attempt_id}",
+        f"ATTEMPT#{attempt_id}",
         institution_id=learner.institution_id,
         institution_key=models.attempts_key(learner.institution_id, now.date(), shard),
-        institution_sort=f"{instant(now)}#{answered.attempt_id}",
-        actor_id=actor.member_id,
+        institution_sort=f"{instant(now)}#{attempt_id}",
         course_id=exercise.course_id,
         lesson_id=exercise.lesson_id,
         training_id=exercise.training_id,
         item_id=exercise.item_id,
         item_version=exercise.version,
         item_type=item.type,
+        language=exercise.language,
         skill=item.skill,
         cefr_level=item.cefr_level,
+        lesson_items=exercise.lesson_item_count,
+        course_items=exercise.course_item_count,
+        course_lessons=exercise.course_lesson_count,
         points=item.points,
         guess=evidence.guess_of(item),
         imported=submission.imported,
         answer=submission.answer,
         result=graded.result,
         score=graded.score,
-        xp=changes.xp,
-        duration_ms=answered.duration_ms,
-        occurred_at=rfc3339(answered.occurred_at),
-        local_date=answered.occurred_at.astimezone(learner.zone).date().isoformat(),
+        duration_ms=submission.duration_ms,
+        occurred_at=rfc3339(occurred_at),
+        local_date=occurred_at.astimezone(learner.zone).date().isoformat(),
+        time_zone=learner.zone.key,
         recorded_at=rfc3339(now),
         request_hash=submission.digest(),
         grade=graded.model_dump(mode="json"),
-        changes=_shown(state, answered, changes),
     )
 
 
-def _shown(state: State, answered: Answered, changes: Changes) -> dict[str, Any]:
+def _shown(state: State, attempt: AttemptItem, changes: Changes) -> dict[str, Any]:
     """What the response tells of the changes, as it is kept with the attempt."""
-    exercise, found = answered.exercise, changes.estimate
+    found = changes.estimate
     return {
         "xp": changes.xp,
-        "lesson_percent": folding.percent(int(state.lesson.items_passed), exercise.lesson_item_count),
-        "course_percent": folding.percent(int(state.course.items_passed), exercise.course_item_count),
+        "lesson_percent": folding.percent(int(state.lesson.items_passed), int(attempt.lesson_items)),
+        "course_percent": folding.percent(int(state.course.items_passed), int(attempt.course_items)),
         "lesson_completed": changes.lesson_completed,
         "course_completed": changes.course_completed,
         "streak_days": changes.streak.current,
-        "skill": exercise.item.skill,
+        "skill": attempt.skill,
         "evidence_count": found.answers if found else 0,
         "level_reached": changes.level_reached,
         "achievements": [one.code for one in changes.unlocked],
@@ -189,25 +188,22 @@ def _shown(state: State, answered: Answered, changes: Changes) -> dict[str, Any]
     }
 
 
-def _answer_events(
-    state: State, attempt: AttemptItem, answered: Answered, changes: Changes
-) -> list[EventData]:
-    exercise, item = answered.exercise, answered.exercise.item
-    where = {"learner_id": attempt.pk, "course_id": exercise.course_id}
+def _answer_events(state: State, attempt: AttemptItem, changes: Changes) -> list[EventData]:
+    where = {"learner_id": attempt.pk, "course_id": attempt.course_id}
     told: list[EventData] = [
         events.ExerciseAnswered(
-            attempt_id=answered.attempt_id,
-            lesson_id=exercise.lesson_id,
-            training_id=exercise.training_id,
-            item_id=exercise.item_id,
-            item_version=exercise.version,
-            item_type=item.type,
-            skill=item.skill,
-            cefr_level=item.cefr_level,
-            result=answered.grade.result,
-            score=answered.grade.score,
+            attempt_id=attempt.sk.removeprefix("ATTEMPT#"),
+            lesson_id=attempt.lesson_id,
+            training_id=attempt.training_id,
+            item_id=attempt.item_id,
+            item_version=int(attempt.item_version),
+            item_type=attempt.item_type,
+            skill=attempt.skill,
+            cefr_level=attempt.cefr_level,
+            result=attempt.result,
+            score=float(attempt.score),
             xp=changes.xp,
-            duration_ms=answered.duration_ms,
+            duration_ms=int(attempt.duration_ms),
             occurred_at=attempt.occurred_at,
             local_date=attempt.local_date,
             **where,
@@ -216,7 +212,7 @@ def _answer_events(
     if changes.passed:
         told.append(
             events.ProgressUpdated(
-                lesson_id=exercise.lesson_id,
+                lesson_id=attempt.lesson_id,
                 lesson_items_passed=int(state.lesson.items_passed),
                 lesson_percent=attempt.changes["lesson_percent"],
                 course_items_passed=int(state.course.items_passed),
@@ -226,7 +222,7 @@ def _answer_events(
         )
     if changes.lesson_completed:
         told.append(
-            events.LessonCompleted(lesson_id=exercise.lesson_id, completed_at=attempt.recorded_at, **where)
+            events.LessonCompleted(lesson_id=attempt.lesson_id, completed_at=attempt.recorded_at, **where)
         )
     told += _crossing_events(changes, where, attempt.recorded_at)
     if changes.streak_extended:
@@ -235,8 +231,8 @@ def _answer_events(
         told.append(
             events.LevelReached(
                 learner_id=attempt.pk,
-                language=exercise.language,
-                skill=item.skill,
+                language=attempt.language,
+                skill=attempt.skill,
                 level=changes.level_reached,
                 reached_at=attempt.recorded_at,
             )

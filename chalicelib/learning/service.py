@@ -13,7 +13,7 @@ from chalicelib.core.tokens import Principal
 from chalicelib.core.types import Held
 from chalicelib.institutions import service as institutions
 from chalicelib.institutions.service import Learner
-from chalicelib.learning import folding, models, reports
+from chalicelib.learning import folding, models, periods, replay, reports
 from chalicelib.learning.reports import SkillReport
 
 SHARDS = models.SHARDS
@@ -23,6 +23,11 @@ courses_key = models.courses_key
 learners_page = models.learners_page
 export_page = models.export_page
 percent = folding.percent
+PERIODS = periods.PERIODS
+Period = periods.Period
+Span = periods.Span
+span_of = periods.span_of
+differences = replay.differences
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,10 @@ class LessonState:
 
 @dataclass(frozen=True)
 class Record:
-    """What a learner's standing rests on: XP without imports, by day and course, and counts.
+    """What a learner's standing rests on: XP that counts on leaderboards, and counts.
 
-    `course_xp` is of all time, for the courses of the day that was asked for.
+    `days` holds it by local day, period and course; `course_xp` that of all time, of the courses that were
+    asked for.
     """
 
     xp: int
@@ -51,20 +57,61 @@ class Record:
     lessons_completed: int
     courses_completed: int
     study_ms: int
-    days: Mapping[date, Mapping[str, int]]
+    days: Mapping[date, Mapping[Period, Mapping[str, int]]]
     course_xp: Mapping[str, int]
 
 
-def record_of(learner_id: str, day: date, first: date, last: date) -> Record:
-    """As it is at this moment, with the days from `first` to `last`. Two reads.
+def record_of(learner_id: str, day: date, first: date, last: date, *, every_course: bool) -> Record:
+    """As it is at this moment, with the days from `first` to `last`, and the courses of `day` or all.
+
+    Two reads, three for all courses. Raises `NotFound` for a learner who has been erased.
+    """
+    days = {_date_of(row): row.boards for row in models.days_of(learner_id, first, last)}
+    of_day = {course_id for courses in days.get(day, {}).values() for course_id in courses}
+    course_ids = models.courses_of(learner_id) if every_course else sorted(of_day)
+    return _record(*models.totals_of(learner_id, course_ids), days)
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The answer that was committed last."""
+
+    attempt_id: str
+    local_date: date
+
+
+def latest_of(learner_id: str) -> Latest | None:
+    """One read."""
+    totals = models.learner_of(learner_id)
+    if totals is None or totals.latest is None:
+        return None
+    attempt_id, local_date = totals.latest
+    return Latest(attempt_id, date.fromisoformat(local_date))
+
+
+def record_anew(learner_id: str) -> tuple[str, Record]:
+    """The institution and the whole record, by what the learner has done alone.
 
     Raises `NotFound` for a learner who has been erased.
     """
-    days = {
-        date.fromisoformat(row.sk.removeprefix("DAY#")): row.courses
-        for row in models.days_of(learner_id, first, last)
+    rows = replay.fold_all(models.facts_of(learner_id))
+    totals = next(row for row in rows.values() if isinstance(row, models.LearnerItem))
+    courses = {
+        row.sk.removeprefix("COURSE#"): row for row in rows.values() if isinstance(row, models.CourseItem)
     }
-    totals, courses = models.totals_of(learner_id, sorted(days.get(day, ())))
+    days = {_date_of(row): row.boards for row in rows.values() if isinstance(row, models.DayItem)}
+    return totals.institution_id, _record(totals, courses, days)
+
+
+def _date_of(row: models.DayItem) -> date:
+    return date.fromisoformat(row.sk.removeprefix("DAY#"))
+
+
+def _record(
+    totals: models.LearnerItem,
+    courses: Mapping[str, models.CourseItem],
+    days: Mapping[date, Mapping[Period, Mapping[str, int]]],
+) -> Record:
     return Record(
         xp=int(totals.board_xp),
         answers=int(totals.attempts),

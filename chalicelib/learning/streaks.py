@@ -68,6 +68,11 @@ def evaluate(runs: Sequence[Run], today: date, zone: ZoneInfo) -> Streak:
     )
 
 
+def longest(runs: Sequence[Run], zone: ZoneInfo) -> int:
+    """Of all days: whoever flew west may have one that is still to come where they are now."""
+    return evaluate(runs, runs[-1][1], zone).longest if runs else 0
+
+
 class _Walk:
     """The days from the first to the last, one run and one gap after the other."""
 

@@ -12,43 +12,88 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from chalicelib.core.clock import epoch
 from chalicelib.core.errors import NotFound
 from chalicelib.core.store import Stale, Transaction
 from chalicelib.learning import service as learning
-from chalicelib.learning.service import Record
-from chalicelib.standings import models, ranks
-from chalicelib.standings.boards import PERIODS, PLATFORM, Board, Period, course_scope, span_of
+from chalicelib.learning.service import PERIODS, Period, Record, Span, span_of
+from chalicelib.standings import models, ranks, service
+from chalicelib.standings.boards import PLATFORM, Board, course_scope
+from chalicelib.standings.models import Setting
+from chalicelib.standings.schemas import StandingMessage
 
+PAUSE_SECONDS = 60
+"""While a learner goes on answering, its answers are entered together once in this time."""
 _TRIES = 8
+_BOARDS_AT_ONCE = 10
+"""Eight actions a board at most, of a hundred in a transaction."""
 
 
-def refresh(institution_id: str, learner_id: str, day: date, now: datetime) -> None:
+def refresh(wanted: StandingMessage, now: datetime) -> None:
     """Enter what the learner has reached in the periods that hold this local day."""
+    if _can_wait(wanted, now):
+        return
 
     def update() -> None:
-        first, last = days_around(day)
+        first, last = days_around(wanted.day)
+        setting = models.setting_of(wanted.learner_id)
         try:
-            record = learning.record_of(learner_id, day, first, last)
+            record = learning.record_of(
+                wanted.learner_id, wanted.day, first, last, every_course=wanted.every_course
+            )
         except NotFound:  # erased: what was counted stays counted
             return
-        enter(institution_id, learner_id, record, day, now, shows=models.shows_on_boards(learner_id))
+        spans = [span_of(period, wanted.day) for period in PERIODS]
+        enter(wanted.institution_id, wanted.learner_id, record, spans, setting, now)
+
+    _until_settled(update)
+
+
+def _can_wait(wanted: StandingMessage, now: datetime) -> bool:
+    """Whether an answer of the same day was committed after this one, whose message enters both, and
+    something was entered a moment ago.
+
+    By the order of commits, not of times: a message is dropped only for another that comes later.
+    """
+    if wanted.attempt_id is None:
+        return False
+    latest = learning.latest_of(wanted.learner_id)
+    if latest is None or latest.attempt_id == wanted.attempt_id or latest.local_date != wanted.day:
+        return False
+    return models.entered_at(wanted.learner_id) > epoch(now) - PAUSE_SECONDS
+
+
+def enter_anew(learner_id: str, now: datetime) -> None:
+    """Enter all that a learner has ever reached, by what it has done alone."""
+
+    def update() -> None:
+        try:
+            institution_id, record = learning.record_anew(learner_id)
+        except NotFound:  # erased meanwhile
+            return
+        spans = {span_of(period, day) for period in PERIODS for day in record.days}
+        enter(institution_id, learner_id, record, spans, models.setting_of(learner_id), now)
 
     _until_settled(update)
 
 
 def enter(
-    institution_id: str, learner_id: str, record: Record, day: date, now: datetime, *, shows: bool
+    institution_id: str,
+    learner_id: str,
+    record: Record,
+    spans: Iterable[Span],
+    setting: Setting,
+    now: datetime,
 ) -> None:
-    """One transaction, none where nothing has changed. Raises `Stale` where another one came in between."""
+    """Write what has changed. Raises `Stale` where another one came in between: again, then."""
+    reached = {
+        board: min(score, ranks.HIGHEST) if setting.shows(board) else 0
+        for board, score in scores(institution_id, record, spans).items()
+        if not board.is_gone(now)
+    }
+    counted, places = models.places_of(learner_id, reached)
+    changed = [board for board, score in reached.items() if score != int(places[board.name].score or 0)]
     transaction = Transaction()
-    reached = scores(institution_id, record, day)
-    still_open = [board for board in reached if board.span.closes_at is None or now < board.span.closes_at]
-    counted, places = models.places_of(learner_id, still_open)
-    for board in still_open:
-        score = min(reached[board], ranks.HIGHEST) if shows else 0
-        place = places[board.name]
-        if (score or None) != (None if place.score is None else int(place.score)):
-            models.move(transaction, board, learner_id, institution_id, place, score or None)
     models.count(
         transaction,
         counted,
@@ -59,23 +104,33 @@ def enter(
             "courses_completed": record.courses_completed,
             "study_ms": record.study_ms,
         },
+        now,
     )
+    for start in range(0, len(changed), _BOARDS_AT_ONCE):
+        if start:
+            transaction.commit()
+            transaction = Transaction()
+        boards = changed[start : start + _BOARDS_AT_ONCE]
+        for board in boards:
+            place = places[board.name]
+            models.move(transaction, board, learner_id, institution_id, place, reached[board] or None)
+        if any(reached[board] for board in boards):
+            models.if_still_shown(transaction, learner_id)
     transaction.commit()
 
 
-def scores(institution_id: str, record: Record, day: date) -> dict[Board, int]:
-    """What a learner has on each board of the periods that hold this day."""
+def scores(institution_id: str, record: Record, spans: Iterable[Span]) -> dict[Board, int]:
+    """What a learner has on each board of these periods."""
     found: dict[Board, int] = {}
-    for period in PERIODS:
-        span = span_of(period, day)
-        if period == "all":
+    for span in spans:
+        if span.period == "all":
             whole, by_course = record.xp, dict(record.course_xp)
         else:
-            by_course = _sums(courses for one, courses in record.days.items() if span.holds(one))
+            by_course = _sums(one.get(span.period, {}) for day, one in record.days.items() if span.holds(day))
             whole = sum(by_course.values())
         found[Board(span, PLATFORM)] = found[Board(span, institution_id)] = whole
-        for course_id in record.days.get(day, ()):
-            found[Board(span, course_scope(institution_id, course_id))] = by_course[course_id]
+        for course_id in record.course_xp:
+            found[Board(span, course_scope(institution_id, course_id))] = by_course.get(course_id, 0)
     return found
 
 
@@ -98,15 +153,18 @@ def _sums(many: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return summed
 
 
-def show_on_boards(institution_id: str, learner_id: str, today: date, now: datetime) -> None:
-    """Let a learner be on leaderboards, from this week and month on."""
-    models.keep_setting(learner_id, leaderboards=True)
-    refresh(institution_id, learner_id, today, now)
+def show_on_boards(institution_id: str, learner_id: str, today: date) -> None:
+    """Let a learner be on leaderboards, from this week and month on; the worker enters it."""
+    if not models.setting_of(learner_id).leaderboards:
+        models.keep_setting(learner_id, Setting(leaderboards=True, since=today))
+    service.wake(
+        StandingMessage(institution_id=institution_id, learner_id=learner_id, day=today, every_course=True)
+    )
 
 
 def hide_from_boards(institution_id: str, learner_id: str) -> None:
     """Take a learner off every leaderboard, past ones too. Dying midway, it is safe to call again."""
-    models.keep_setting(learner_id, leaderboards=False)
+    models.keep_setting(learner_id, Setting(leaderboards=False))
 
     def update() -> None:
         for place in models.all_places_of(learner_id):
@@ -138,8 +196,12 @@ class Standings:
     below: list[Row]
 
 
-def standings(board: Board, learner_id: str, institution_id: str, *, top: int, around: int) -> Standings:
+def standings(
+    board: Board, learner_id: str, institution_id: str, now: datetime, *, top: int, around: int
+) -> Standings:
     """Exact for all that is entered. The number of reads does not depend on how many are on the board."""
+    if board.is_gone(now):
+        return Standings(0, [], None, [], [])
     best = models.entries(board, top)
     score = models.score_of(learner_id, board)
     above: list[models.EntryItem] = []

@@ -1,15 +1,17 @@
-"""Where learners stand, and what the platform has in all. Everything here can be rebuilt from attempts.
+"""Where learners stand, and what the platform has in all. All but SETTINGS can be rebuilt from attempts.
 
-PK <board>#<shard>#<level>#<prefix>  SK NODE                    a node of the rank tree: n<digit> counters
+PK <board>#<part>#<level>#<prefix>   SK NODE                    a node of the rank tree: n<digit> counters
 PK <board>#<shard>                   SK <inverted score>#mem_…  the entries, best first
 PK mem_…                             SK BOARD#<board>           the score that the learner is entered with
 PK mem_…                             SK COUNTED                 what of the learner is in the totals
-PK mem_…                             SK SETTINGS                whether to be shown on leaderboards
-PK TOTALS#<0..15>                    SK TOTALS                  the platform's totals, in parts
+PK mem_…                             SK SETTINGS                whether, and since when, to be on leaderboards
+PK TOTALS#<0..63>                    SK TOTALS                  the platform's totals, in parts
 """
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
@@ -19,11 +21,11 @@ from pynamodb.expressions.update import Action
 from chalicelib.core.clock import epoch
 from chalicelib.core.store import RawItem, Stale, Table, Transaction, connection, table
 from chalicelib.standings import ranks
-from chalicelib.standings.boards import KEPT, Board
+from chalicelib.standings.boards import Board
 from chalicelib.standings.ranks import HIGHEST, Node
 
 COUNTED = ("learners", "answers", "lessons_completed", "courses_completed", "study_ms")
-_PARTS = 16
+_PARTS = 64
 _WIDTH = len(str(HIGHEST))
 
 
@@ -72,6 +74,8 @@ class PlaceItem(Table):
 
 
 class CountedItem(Table):
+    """`entered_at`: when something of the learner was entered last."""
+
     class Meta:
         table_name = table("standings")
 
@@ -82,6 +86,7 @@ class CountedItem(Table):
     lessons_completed = NumberAttribute(default=0)
     courses_completed = NumberAttribute(default=0)
     study_ms = NumberAttribute(default=0)
+    entered_at = NumberAttribute(null=True)
     version = NumberAttribute(default=0)
 
 
@@ -92,6 +97,7 @@ class SettingsItem(Table):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True, default="SETTINGS")
     leaderboards = BooleanAttribute(default=True)
+    since = UnicodeAttribute(null=True)
 
 
 class TotalsItem(Table):
@@ -105,15 +111,30 @@ class TotalsItem(Table):
 # Reads
 
 
-def shows_on_boards(learner_id: str) -> bool:
+@dataclass(frozen=True)
+class Setting:
+    """Whether a learner is shown on leaderboards; `since` when again, a local day, after having left them."""
+
+    leaderboards: bool
+    since: date | None = None
+
+    def shows(self, board: Board) -> bool:
+        """Boards that were over by then stay as they are."""
+        over = self.since is not None and board.span.last is not None and board.span.last < self.since
+        return self.leaderboards and not over
+
+
+def setting_of(learner_id: str) -> Setting:
     try:
-        return bool(SettingsItem.get(learner_id, "SETTINGS", consistent_read=True).leaderboards)
+        item = SettingsItem.get(learner_id, "SETTINGS", consistent_read=True)
     except SettingsItem.DoesNotExist:
-        return True
+        return Setting(leaderboards=True)
+    return Setting(bool(item.leaderboards), date.fromisoformat(item.since) if item.since else None)
 
 
-def keep_setting(learner_id: str, *, leaderboards: bool) -> None:
-    SettingsItem(learner_id, leaderboards=leaderboards).save()
+def keep_setting(learner_id: str, setting: Setting) -> None:
+    since = setting.since.isoformat() if setting.since else None
+    SettingsItem(learner_id, leaderboards=setting.leaderboards, since=since).save()
 
 
 def all_places_of(learner_id: str) -> list[PlaceItem]:
@@ -122,8 +143,9 @@ def all_places_of(learner_id: str) -> list[PlaceItem]:
     return [place for place in found if place.score is not None]
 
 
-def places_of(learner_id: str, boards: Sequence[Board]) -> tuple[CountedItem, dict[str, PlaceItem]]:
+def places_of(learner_id: str, boards: Iterable[Board]) -> tuple[CountedItem, dict[str, PlaceItem]]:
     """What of the learner is counted, and its place on each board, by the board's name. One call."""
+    boards = list(boards)
     keys = [(learner_id, "COUNTED"), *((learner_id, f"BOARD#{board.name}") for board in boards)]
     found = _batch_get(keys)
 
@@ -135,6 +157,14 @@ def places_of(learner_id: str, boards: Sequence[Board]) -> tuple[CountedItem, di
     return row(CountedItem, "COUNTED"), places
 
 
+def entered_at(learner_id: str) -> int:
+    """When something of the learner was entered last, in epoch seconds."""
+    try:
+        return int(CountedItem.get(learner_id, "COUNTED").entered_at or 0)
+    except CountedItem.DoesNotExist:
+        return 0
+
+
 def score_of(learner_id: str, board: Board) -> int | None:
     """The score that the learner is entered with."""
     _, places = places_of(learner_id, [board])
@@ -143,13 +173,14 @@ def score_of(learner_id: str, board: Board) -> int | None:
 
 
 def counters_of(board: Board, scores: Iterable[int]) -> dict[Node, dict[int, int]]:
-    """The counters that the ranks of these scores need, summed over the board's parts. One call."""
+    """The counters that the ranks of these scores need, summed over the parts. A call per 100 nodes."""
     nodes = sorted(ranks.nodes_of(scores) | {(0, 0)})
-    found = _batch_get([(_node_key(board, shard, node), "NODE") for shard in board.shards for node in nodes])
+    keys = [(_node_key(board, part, node), "NODE") for part in board.parts for node in nodes]
+    found = _batch_get(keys, consistent=False)
     summed: dict[Node, dict[int, int]] = {node: {} for node in nodes}
-    for shard in board.shards:
+    for part in board.parts:
         for node in nodes:
-            raw = found.get((_node_key(board, shard, node), "NODE"), {})
+            raw = found.get((_node_key(board, part, node), "NODE"), {})
             for name, value in raw.items():
                 if name[0] == "n":
                     digit = int(name[1:])
@@ -160,7 +191,7 @@ def counters_of(board: Board, scores: Iterable[int]) -> dict[Node, dict[int, int
 def entries(
     board: Board, limit: int, *, beyond: tuple[int, str] | None = None, upwards: bool = False
 ) -> list[EntryItem]:
-    """The next entries from the top, or from a learner's own place (score, id); one query per part."""
+    """The next entries from the top, or from a learner's own place (score, id); one query per shard."""
     found: list[EntryItem] = []
     for shard in board.shards if limit else ():
         condition = None
@@ -175,17 +206,17 @@ def entries(
 
 def totals() -> dict[str, int]:
     """The platform's totals. One call."""
-    found = _batch_get([(f"TOTALS#{part}", "TOTALS") for part in range(_PARTS)])
+    found = _batch_get([(f"TOTALS#{part}", "TOTALS") for part in range(_PARTS)], consistent=False)
     return {name: sum(int(raw[name]["N"]) for raw in found.values() if name in raw) for name in COUNTED}
 
 
-def _batch_get(keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], RawItem]:
+def _batch_get(keys: Sequence[tuple[str, str]], *, consistent: bool = True) -> dict[tuple[str, str], RawItem]:
     name = NodeItem.Meta.table_name
     found: dict[tuple[str, str], RawItem] = {}
     for start in range(0, len(keys), 100):
         wanted: list[RawItem] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys[start : start + 100]]
         while wanted:
-            request = {"RequestItems": {name: {"Keys": wanted, "ConsistentRead": True}}}
+            request = {"RequestItems": {name: {"Keys": wanted, "ConsistentRead": consistent}}}
             answer = connection().dispatch("BatchGetItem", request)
             found |= {(item["pk"]["S"], item["sk"]["S"]): item for item in answer["Responses"].get(name, [])}
             wanted = answer.get("UnprocessedKeys", {}).get(name, {}).get("Keys", [])
@@ -193,6 +224,12 @@ def _batch_get(keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], RawItem
 
 
 # Writes
+
+
+def if_still_shown(transaction: Transaction, learner_id: str) -> None:
+    """Do not enter who left leaderboards in this very moment: `Stale`."""
+    shown = SettingsItem.pk.does_not_exist() | (SettingsItem.leaderboards == True)  # noqa: E712
+    transaction.check(SettingsItem, learner_id, "SETTINGS", shown)
 
 
 def move(
@@ -204,15 +241,14 @@ def move(
     score: int | None,
 ) -> None:
     """Enter the learner with this score, or take it off the board. `Stale` if another did so meanwhile."""
-    shard = board.shard_of(learner_id)
     before = None if place.score is None else int(place.score)
-    expires_at = None if board.span.closes_at is None else epoch(board.span.closes_at + KEPT)
+    expires_at = None if board.expires_at is None else epoch(board.expires_at)
     for node, counters in ranks.moves(before, score).items():
         actions: list[Action] = [Path(f"n{digit}").add(count) for digit, count in counters.items()]
         if expires_at is not None:
             actions.append(NodeItem.expires_at.set(expires_at))
-        transaction.update(NodeItem(_node_key(board, shard, node)), actions)
-    of_shard = f"{board.name}#{shard}"
+        transaction.update(NodeItem(_node_key(board, board.part_of(learner_id), node)), actions)
+    of_shard = f"{board.name}#{board.shard_of(learner_id)}"
     if before is not None:
         transaction.delete(EntryItem(of_shard, _entry_key(before, learner_id)))
     if score is not None:
@@ -223,7 +259,9 @@ def move(
     _put_next(transaction, place)
 
 
-def count(transaction: Transaction, counted: CountedItem, now_counted: Mapping[str, int]) -> None:
+def count(
+    transaction: Transaction, counted: CountedItem, now_counted: Mapping[str, int], now: datetime
+) -> None:
     """Add to the platform's totals what of the learner is not in them yet. `Stale` as above."""
     added = {name: now_counted[name] - int(getattr(counted, name)) for name in COUNTED}
     actions: list[Action] = [Path(name).add(number) for name, number in added.items() if number]
@@ -233,6 +271,7 @@ def count(transaction: Transaction, counted: CountedItem, now_counted: Mapping[s
     transaction.update(TotalsItem(f"TOTALS#{part}"), actions)
     for name in COUNTED:
         setattr(counted, name, now_counted[name])
+    counted.entered_at = epoch(now)
     _put_next(transaction, counted)
 
 
@@ -251,8 +290,8 @@ def _put_next(transaction: Transaction, item: PlaceItem | CountedItem) -> None:
     transaction.put(item, unchanged, Stale())
 
 
-def _node_key(board: Board, shard: int, node: Node) -> str:
-    return f"{board.name}#{shard}#{node[0]}#{node[1]}"
+def _node_key(board: Board, part: int, node: Node) -> str:
+    return f"{board.name}#{part}#{node[0]}#{node[1]}"
 
 
 def _entry_key(score: int, learner_id: str) -> str:

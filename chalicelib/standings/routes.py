@@ -47,7 +47,9 @@ def leaderboard(call: Call, query: schemas.LeaderboardQuery) -> schemas.Leaderbo
         scope = course_scope(caller.institution_id, query.course)
     learner = learning.learner_for(caller, None)
     board = entering.board_of(query.period, scope, query.on or call.now.astimezone(learner.zone).date())
-    found = entering.standings(board, learner.id, caller.institution_id, top=query.top, around=query.around)
+    found = entering.standings(
+        board, learner.id, caller.institution_id, call.now, top=query.top, around=query.around
+    )
     span = board.span
 
     def show(row: Row) -> schemas.LeaderboardRow:
@@ -74,17 +76,18 @@ def leaderboard(call: Call, query: schemas.LeaderboardQuery) -> schemas.Leaderbo
 def get_settings(call: Call) -> schemas.GamificationSettings:
     """Whether you are shown on leaderboards."""
     member = call.caller.member_id
-    return schemas.GamificationSettings(learner_id=member, leaderboards=models.shows_on_boards(member))
+    setting = models.setting_of(member)
+    return schemas.GamificationSettings(learner_id=member, leaderboards=setting.leaderboards)
 
 
 @endpoint(api, "PUT", "/api/gamification/settings", abilities=["progress:write"],
           body=schemas.GamificationSettingsUpdate, returns=schemas.GamificationSettings)  # fmt: skip
 def update_settings(call: Call, body: schemas.GamificationSettingsUpdate) -> schemas.GamificationSettings:
-    """Leave leaderboards, at once, or join them. XP and streaks stay."""
+    """Leave leaderboards, at once, or join them, within a minute. XP and streaks stay."""
     learner = learning.learner_for(call.caller, None)
     if body.leaderboards:
         today = call.now.astimezone(learner.zone).date()
-        entering.show_on_boards(learner.institution_id, learner.id, today, call.now)
+        entering.show_on_boards(learner.institution_id, learner.id, today)
     else:
         entering.hide_from_boards(learner.institution_id, learner.id)
     return schemas.GamificationSettings(learner_id=learner.id, leaderboards=body.leaderboards)

@@ -21,13 +21,18 @@ AskedDate = Annotated[
 
 
 class StandingMessage(Schema):
-    """A learner has done something that counts on this local day."""
+    """A learner has done something that counts on this local day, in its course or in any.
+
+    `attempt_id` names the answer, if it was one.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     institution_id: str
     learner_id: str
     day: date
+    every_course: bool = False
+    attempt_id: str | None = None
 
 
 class LeaderboardQuery(Query):
@@ -52,7 +57,9 @@ class LeaderboardRow(Schema):
 
 
 class Leaderboard(Schema):
-    """Exact for every answer that has been entered; one takes about half a minute."""
+    """Exact for every answer that has been entered; one takes half a minute, a minute and a half at most
+    while a learner goes on answering.
+    """
 
     period: Literal["week", "month", "all"]
     scope: Literal["platform", "institution", "course"]

@@ -10,7 +10,7 @@ from chalicelib.standings.schemas import StandingMessage
 jobs = Blueprint(__name__)
 
 
-@worker(jobs, queue=service.QUEUE, message=StandingMessage, batch_size=10, threads=10, concurrency=50)
+@worker(jobs, queue=service.QUEUE, message=StandingMessage, batch_size=10, threads=10, concurrency=100)
 def refresh_standings(message: StandingMessage) -> None:
     """Enter a learner's present scores. Safe to repeat: what is entered already is left alone."""
-    entering.refresh(message.institution_id, message.learner_id, message.day, clock.now())
+    entering.refresh(message, clock.now())

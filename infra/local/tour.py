@@ -1,8 +1,8 @@
 """The main job, walked once over HTTP as an integrator would: `make tour`.
 
-It knows of the system what `run.json` says and nothing else. A learner answers a lesson, the events
-leave as signed webhooks to a receiver in this process, which refuses one on purpose; the delivery
-log shows every attempt, and an export holds the result.
+It knows of the system what `run.json` says and nothing else. A learner answers a lesson and sees what
+it adds up to; the events leave as signed webhooks to a receiver in this process, which refuses one on
+purpose; the delivery log shows every attempt, and an export holds the result.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -175,10 +176,10 @@ def lesson_to_do(learner: Client, course_id: str) -> dict[str, Any]:
     return dict(lessons[0])
 
 
-def answer_lesson(learner: Client, lesson_id: str) -> int:
-    """Answer every exercise, the first one wrongly before. How many answers were given."""
+def answer_lesson(learner: Client, lesson_id: str) -> tuple[int, int]:
+    """Answer every exercise, the first one wrongly before. How many answers were given, for how many XP."""
     answers = right_answers()
-    given = 0
+    given = xp = 0
     for training in learner.all("/api/trainings", lesson=lesson_id):
         say(f"   {training['title']}")
         for item in learner.all("/api/trainingItems", training=training["id"]):
@@ -189,9 +190,9 @@ def answer_lesson(learner: Client, lesson_id: str) -> int:
                 done = learner.post(
                     f"/api/trainingItems/{item['id']}/attempts", {"answer": answer, "duration_ms": 4200}
                 )["data"]
-                given += 1
+                given, xp = given + 1, xp + done["changes"]["xp"]
                 _show_answer(item, answer, done)
-    return given
+    return given, xp
 
 
 def _show_answer(item: dict[str, Any], answer: Any, done: dict[str, Any]) -> None:
@@ -201,6 +202,39 @@ def _show_answer(item: dict[str, Any], answer: Any, done: dict[str, Any]) -> Non
         f"     {item['type']:<23}{text[:44]:<46}{attempt['result']:<10} {attempt['score']:<5}"
         f" +{changes['xp']} XP, lesson {changes['lesson_percent']} %"
     )
+
+
+def board_xp(learner: Client) -> int:
+    """What the learner is on this week's leaderboard with."""
+    you = learner.get("/api/gamification/leaderboard")["data"]["you"]
+    return int(you["xp"]) if you else 0
+
+
+def show_report(learner: Client, on_board: int) -> None:
+    """What the learner's answers add up to; the leaderboard once it has so many XP."""
+    stats = learner.get("/api/gamification/stats")["data"]
+    unlocked = [one["title"] for one in stats["achievements"] if one["unlocked_at"]]
+    days = stats["streak"]["current_days"]
+    say(f"   {stats['xp']} XP, streak of {days} day(s), achievements: {', '.join(unlocked)}")
+    for language in learner.get("/api/cefr/report")["data"]["languages"]:
+        for skill in language["skills"]:
+            if skill["answers"]:
+                level = skill["level"] or skill["status"].replace("_", " ")
+                say(
+                    f"   {language['language']} {skill['skill']:<11} {level}, from {skill['answers']} answers"
+                )
+    in_a_week = datetime.now(UTC) + timedelta(days=7)
+    due = [len(learner.all("/api/reviews/due", **given)) for given in ({}, {"before": in_a_week.isoformat()})]
+    say(f"   {due[0]} exercises are due for review now, {due[1]} within a week")
+    deadline = time.monotonic() + PATIENCE
+    while board_xp(learner) < on_board:
+        if time.monotonic() > deadline:
+            raise LocalCloudError("The leaderboard has not taken the lesson in.")
+        time.sleep(0.3)
+    board = learner.get("/api/gamification/leaderboard")["data"]
+    if board["you"]:
+        say(f"   place {board['you']['rank']} of {board['participants']} on this week's leaderboard"
+            f" with {board['you']['xp']} XP")  # fmt: skip
 
 
 def await_webhooks(server: Receiver, secret: str, count: int) -> Received | None:
@@ -300,17 +334,21 @@ def _main_job(owner: Client, learner: Client, server: Receiver, hook: dict[str, 
     fresh = lesson["status"] != "completed"
     headline(3, f"The learner does the lesson “{lesson['title']}” of “{course['title']}”")
     server.refuse_once = "lesson.completed" if fresh else "exercise.answered"
-    given = answer_lesson(learner, lesson["lesson_id"])
+    before = board_xp(learner)
+    given, xp = answer_lesson(learner, lesson["lesson_id"])
     after = learner.all(f"/api/courses/{course['id']}/lesson-progress")
     course_done = fresh and all(one["status"] == "completed" for one in after)
 
-    headline(4, "Each event leaves as a signed webhook; the receiver refuses one once")
+    headline(4, "What it adds up to: where the answers do not suffice for a level, the report says so")
+    show_report(learner, before + xp)
+
+    headline(5, "Each event leaves as a signed webhook; the receiver refuses one once")
     refused = await_webhooks(server, hook["secret"], given + fresh + course_done)
 
-    headline(5, "The delivery log shows every attempt")
+    headline(6, "The delivery log shows every attempt")
     show_delivery_log(owner, hook["id"], refused)
 
-    headline(6, "An export holds it all")
+    headline(7, "An export holds it all")
     export(owner)
     told = server.next()
     say(f"   and a webhook told it: {told.event['type']}, {told.event['data']['rows']} rows")

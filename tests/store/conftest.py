@@ -334,6 +334,14 @@ def empty_queues(system: System) -> None:
     system.calls.clear()
 
 
+@pytest.fixture
+def standings_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their queue does not wait."""
+    monkeypatch.setattr(
+        "chalicelib.standings.service.settings", lambda: SimpleNamespace(standings_delay_seconds=0)
+    )
+
+
 @pytest.fixture(scope="session")
 def school(_calls: Calls) -> str:
     """The demo data: a school with its people, and the courses. Its id."""

@@ -2,20 +2,24 @@
 once or not at all, and a retry makes it once.
 """
 
+import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
+from ulid import ULID
 
 import app  # noqa: F401 (declares every endpoint)
 from chalicelib.core.http import ENDPOINTS, Endpoint
 from tests.store.conftest import Answer, Died, System
 from tests.store.examples import Scene, name_of, scene
 from tests.store.ledger import Images, Key, Ledger
+from tests.store.test_main_job import sign_in
 
 CALLS_AT_MOST = 40
 WRITES = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET"]
@@ -111,10 +115,13 @@ def _run(system: System, ledger: Ledger, endpoint: Endpoint, *, dies_at: int | N
 
 
 def _before(number: int | None) -> Any:
+    """Before the call of this number, from 1. The sweeper's looks into its shards are not counted."""
     seen = 0
 
-    def now(_name: str, _parameters: Any) -> bool:
+    def now(name: str, parameters: Any) -> bool:
         nonlocal seen
+        if name == "Query" and "OUTBOX" in json.dumps(parameters):
+            return False
         seen += 1
         return seen == number
 
@@ -150,3 +157,94 @@ def _assert_events_will_be_told(system: System, images: Mapping[Key, Images]) ->
     marked = {key[1] for (_, key), image in images.items() if key[0].startswith("OUTBOX#") and image.after}
     queued = repr(system.calls.of("SendMessageBatch"))
     assert all(event in marked or event in queued for event in stored)
+
+
+@pytest.mark.usefixtures("school", "empty_queues", "standings_at_once")
+def test_an_answer_is_published_and_entered_once_whatever_call_a_process_dies_before(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the request over the outbox and the fan-out to leaderboards, deliveries and totals."""
+    from chalicelib.core import outbox
+
+    monkeypatch.setattr(outbox, "SHARDS", 1)  # so that each round has few places to look at
+    token = sign_in(system, "owner@lingua-school.example", "demo-owner-1")
+    receiver = {"url": "http://127.0.0.1:9999/", "events": ["*"]}
+    hook = system.call("POST", "/api/integrations/webhooks", receiver, token=token).body["data"]["id"]
+    item = system.call("GET", "/api/trainingItems?type=multiple_choice", token=token).body["data"][0]
+    url = f"/api/trainingItems/{item['id']}/attempts"
+    solution = system.call("POST", url, {"answer": None, "duration_ms": 1}, token=token)
+    body = {"answer": solution.body["data"]["attempt"]["correct_answer"], "duration_ms": 1}
+    spread(system)
+    for number in range(1, 60):
+        system.later(86_400)  # the answer earns XP again
+        before = standing(system, token)
+        system.calls.dies_before = _before(number)
+        sent = partial(system.call, "POST", url, {**body, "attempt_id": f"att_{ULID()}"}, token=token)
+        died = until_done(system, sent)
+        published, died_later = spread(system)
+        after = standing(system, token)
+        assert after == (before[0] + 1, before[1] + item["points"], before[2] + item["points"])
+        assert published == events_of_today(system)
+        told = system.call("GET", f"/api/integrations/webhooks/{hook}/deliveries?per_page=100", token=token)
+        deliveries = [row["event_id"] for row in told.body["data"]]
+        assert published <= set(deliveries)
+        assert len(deliveries) == len(set(deliveries))
+        if not died and not died_later:
+            break
+    else:
+        raise AssertionError("it never got through")
+    assert number > 15
+    assert system.call("DELETE", f"/api/integrations/webhooks/{hook}", token=token).status == 204
+
+
+def until_done(system: System, work: Callable[[], object]) -> bool:
+    """Do it, and again if the process died. Whether it did."""
+    try:
+        work()
+    except Died:
+        system.calls.clear()
+        work()
+        return True
+    return False
+
+
+def spread(system: System) -> tuple[set[str], bool]:
+    """Sweep, and work off what the queues hold; what a dead process had in hand comes again.
+
+    Which events were handed out, and whether a process died.
+    """
+    from chalicelib.events.worker import fan_out, sweep_outbox
+    from chalicelib.standings.worker import refresh_standings
+
+    system.later(60)
+    died = until_done(system, partial(system.tick, sweep_outbox))
+    published: set[str] = set()
+    for queue, worker in (("events", fan_out), ("standings", refresh_standings)):
+        for message in system.messages(queue):
+            if queue == "events":
+                published.add(json.loads(message["Body"])["event_id"])
+            died |= until_done(system, partial(system.work, worker, [message]))
+    system.calls.clear()
+    return published, died
+
+
+def standing(system: System, token: str) -> tuple[int, int, int]:
+    """Answers in all of the platform, XP of the learner, XP that it is on the leaderboard with."""
+    from chalicelib.learning.periods import span_of
+    from chalicelib.standings import models
+    from chalicelib.standings.boards import PLATFORM, Board
+
+    own = system.call("GET", "/api/gamification/stats", token=token).body["data"]
+    entered = models.score_of(own["learner_id"], Board(span_of("all", system.now.date()), PLATFORM))
+    return models.totals()["answers"], own["xp"], entered or 0
+
+
+def events_of_today(system: System) -> set[str]:
+    from infra.demo.seed import SCHOOL
+
+    rows = system.cloud.client("dynamodb").query(
+        TableName="talktiko-local-events",
+        KeyConditionExpression="pk = :day",
+        ExpressionAttributeValues={":day": {"S": f"{SCHOOL.id}#{system.now:%Y-%m-%d}#0"}},
+    )["Items"]
+    return {row["sk"]["S"] for row in rows}

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import zipfile
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,11 +29,8 @@ EVERYTHING = {
 
 
 @pytest.fixture
-def academy(system: System, monkeypatch: pytest.MonkeyPatch) -> School:
+def academy(system: System, standings_at_once: None) -> School:
     """An institution, and a queue of standings that does not wait."""
-    monkeypatch.setattr(
-        "chalicelib.standings.service.settings", lambda: SimpleNamespace(standings_delay_seconds=0)
-    )
     return new_school(system)
 
 

@@ -2,12 +2,11 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.store.conftest import Died, System
+from tests.store.conftest import System
 from tests.store.test_learning import answer, choices, get, member_of, right
 from tests.store.test_main_job import a_newcomer
 
@@ -37,11 +36,8 @@ def board(system: System, token: str, query: str = "") -> Any:
 
 
 @pytest.fixture
-def three(system: System, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def three(system: System, standings_at_once: None) -> list[str]:
     """Three newcomers, and a queue that does not wait."""
-    monkeypatch.setattr(
-        "chalicelib.standings.service.settings", lambda: SimpleNamespace(standings_delay_seconds=0)
-    )
     return [a_newcomer(system) for _ in range(3)]
 
 
@@ -107,41 +103,26 @@ def test_what_happens_to_messages_changes_nothing(system: System, three: list[st
     assert (shown["you"]["xp"], shown["participants"]) == (sum(item["points"] for item in items), 1)
 
 
-def dying_after(calls: int) -> Any:
-    made: list[str] = []
-
-    def dies(name: str, _: object) -> bool:
-        made.append(name)
-        return len(made) > calls
-
-    return dies
-
-
-def test_a_refresh_that_dies_at_any_call_is_made_good_by_the_next(system: System, three: list[str]) -> None:
+def test_of_a_minutes_answers_the_last_one_enters_them_all(system: System, three: list[str]) -> None:
+    """The first is entered, then nothing for a minute, unless no other answer of that day followed."""
     from chalicelib.events.worker import fan_out
     from chalicelib.standings.worker import refresh_standings
 
-    token, survived = three[0], False
-    items = choices(system, token)
-    for nth in range(20):
-        item = items[nth % len(items)]
-        system.later(86_400 if nth and nth % len(items) == 0 else 0)
-        right(system, token, item)
-        system.work(fan_out, system.messages("events"))
-        messages = system.messages("standings")
-        system.calls.dies_before = dying_after(nth)
-        try:
-            system.work(refresh_standings, messages[:1])
-            survived = True
-        except Died:
-            pass
-        system.calls.dies_before = None
-        system.work(refresh_standings, messages)
-        stats = get(system, "/api/gamification/stats", token)
-        assert board(system, token, "period=all")["you"]["xp"] == stats["xp"]
-        if survived:
-            break
-    assert survived
+    items = choices(system, three[0])[:3]
+    yesterday = (system.now - timedelta(days=1)).isoformat()
+    answer(system, three[0], items[0], occurred_at=yesterday)
+    for item in items:
+        right(system, three[0], item)
+    system.work(fan_out, system.messages("events"))
+    messages = system.messages("standings")
+    entered = 0
+    for message in messages:
+        system.calls.clear()
+        system.work(refresh_standings, [message])
+        entered += bool(system.calls.of("TransactWriteItems"))
+    assert len(messages) == 7
+    assert entered <= 2, "yesterday's and the last"
+    assert board(system, three[0])["you"]["xp"] == sum(item["points"] for item in items)
 
 
 def test_who_does_not_want_to_be_shown_is_not(system: System, three: list[str]) -> None:
@@ -165,6 +146,7 @@ def test_who_does_not_want_to_be_shown_is_not(system: System, three: list[str]) 
     spread(system)
     assert board(system, seen)["participants"] == 1
     system.call("PUT", "/api/gamification/settings", {"leaderboards": True}, token=hidden)
+    spread(system)
     assert board(system, seen)["participants"] == 2
     assert get(system, "/api/gamification/stats", hidden)["xp"] == 2 * item["points"]
 

@@ -230,6 +230,37 @@ def test_beyond_the_table(
     assert (graded.result, graded.score) == verdict, graded
 
 
+@pytest.mark.parametrize(
+    ("expected", "answer", "verdict"),
+    [
+        ("¡Qué bien!", "Qué bien", OK),
+        ("¡Qué bien!", "Que bien", NEAR),
+        ("¡Hola! ¿Cómo estás?", "hola cómo estás", OK),
+        ("groß", "GROẞ", OK),
+        ("weiß", "weis", NEAR),
+        ("scho\u0308n", "schön", OK),
+        ("man\u0303ana", "manana", WRONG),
+        ("ÄPFEL", "a\u0308pfel", OK),
+        ("naïve", "naive", NEAR),
+        ("«hola»", '"hola"', OK),
+        ("‚ja‘", "'ja'", OK),
+        ("rock 'n' roll", "rock ‘n’ roll", OK),
+        ("10.30 Uhr", "10.30 Uhr.", OK),
+        ("10.30 Uhr", "10:30 Uhr", WRONG),
+        ("3. Mai", "3 Mai", OK),
+        ("1,5", "1.5", WRONG),
+        ("1.000", "1000", WRONG),
+        ("-3", "3", WRONG),
+        ("21", "12", WRONG),
+        ("50 %", "50%", NEAR),
+    ],
+)
+def test_marks_accents_quotes_and_numbers(expected: str, answer: str, verdict: tuple[str, float]) -> None:
+    """Numbers are never a slip; another way to write one is right where the item lists it."""
+    graded = typed(answer, [expected])
+    assert (graded.result, graded.score) == verdict, graded
+
+
 def test_a_word_of_another_accepted_answer_is_never_a_slip() -> None:
     assert typed("deine Vater", ["dein Vater"], typos="near_miss").score == 0
     accepted = ["meinen Hund", "meiner Katze"]

@@ -1,7 +1,7 @@
 """Any order, duplication and interleaving of answers gives the same totals."""
 
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from chalicelib.catalogue.items import Item
 from chalicelib.catalogue.service import Exercise
+from chalicelib.core.clock import instant
 from chalicelib.core.errors import Invalid
 from chalicelib.core.store import Table
 from chalicelib.institutions.service import Learner
-from chalicelib.learning import folding, models, recording
+from chalicelib.learning import folding, models, recording, replay
+from chalicelib.learning.estimate import Evidence
 from chalicelib.learning.folding import percent, xp_of
 from chalicelib.learning.grading import grade
+from chalicelib.learning.periods import PERIODS, span_of
 from chalicelib.learning.recording import Submission
-from chalicelib.learning.reviews import rating_of
 
 T = TypeVar("T", bound=Table)
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -50,32 +52,32 @@ class Learned:
 
     def __init__(self) -> None:
         self.rows: dict[str, Any] = {}
+        self.facts: list[models.AttemptItem] = []
         self.told: list[str] = []
-
-    def put(self, item: Any, *_: Any) -> None:
-        self.rows[item.sk] = item
 
     def row(self, model: type[T], sk: str) -> T:
         return self.rows.setdefault(sk, model(LEARNER.id, sk))  # type: ignore[no-any-return]
 
     def answer(
-        self, item: int, answer: list[str], at: datetime, *, imported: bool = False
+        self,
+        item: int,
+        answer: list[str],
+        at: datetime,
+        *,
+        zone: str = "Europe/Berlin",
+        recorded_at: datetime = NOW,
+        imported: bool = False,
     ) -> folding.Changes:
-        work = exercise(item)
-        day = at.astimezone(LEARNER.zone).date()
-        state = models.State(
-            learner=self.row(models.LearnerItem, "LEARNER"),
-            item=self.row(models.ItemItem, f"ITEM#{work.item_id}"),
-            item_day=self.row(models.ItemDayItem, f"ITEM#{work.item_id}#{day}"),
-            lesson=self.row(models.LessonItem, f"LESSON#crs_1#{work.lesson_id}"),
-            course=self.row(models.CourseItem, "COURSE#crs_1"),
-            day=self.row(models.DayItem, f"DAY#{day}"),
-        )
-        graded = grade(work.item.content, work.item.key, answer)
-        answered = folding.Answered(
-            f"att_{at:%d%H}{answer}", work, graded, rating_of(graded.score), 400_000, at, imported
-        )
-        changes = folding.fold(state, LEARNER, answered, NOW)
+        work, learner = exercise(item), Learner(LEARNER.id, LEARNER.institution_id, ZoneInfo(zone))
+        attempt_id = f"att_{at:%d%H}{answer}{zone}{recorded_at}{imported}"
+        sent = Submission(work.item_id, answer, 400_000, at, attempt_id, imported=imported)
+        attempt = recording._attempt(learner, work, sent, at, recorded_at)
+        attempt.actor_id, attempt.xp, attempt.changes = LEARNER.id, 0, {}
+        day = date.fromisoformat(attempt.local_date)
+        keys = models.state_keys(work.item_id, day, work.course_id, work.lesson_id)
+        changes = folding.fold(models.state_in(self.row, keys), attempt)
+        self.rows |= {one.sk: one for one in changes.completions}
+        self.facts.append(attempt)
         assert changes.xp >= 0
         self.told += ["lesson"] * changes.lesson_completed + ["course"] * changes.course_completed
         self.told += [one.code for one in changes.unlocked if one.code != "first_level"]
@@ -85,29 +87,96 @@ class Learned:
         """Everything that must not depend on the order of answers."""
         shown = {}
         for sk, row in self.rows.items():
-            names = {*row.attribute_values} - {"completed_at", "achievements", "reached", "version"}
+            if sk.startswith("COMPLETION#"):  # when it was completed; that it was is in `told`
+                continue
+            names = {*row.attribute_values} - {"completed_at", "achievements", "reached", "version", "latest"}
             shown[sk] = {name: row.attribute_values[name] for name in names}
         return {"rows": shown, "told": sorted(self.told)}
 
 
+WEEK_CLOSES, MONTH_CLOSES = datetime(2026, 12, 1, 12, tzinfo=UTC), datetime(2026, 12, 2, 12, tzinfo=UTC)
 answers = st.tuples(
     st.integers(0, 2),
     st.sampled_from([["a", "b"], ["a"], ["c"], ["a", "b", "c"]]),
     st.integers(0, 5 * 24).map(lambda hours: NOW - timedelta(hours=hours)),
 )
+circumstances = st.fixed_dictionaries(
+    {
+        "zone": st.sampled_from(["Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kolkata"]),
+        "recorded_at": st.sampled_from([NOW, WEEK_CLOSES - timedelta(seconds=1), WEEK_CLOSES, MONTH_CLOSES]),
+        "imported": st.booleans(),
+    }
+)
+histories = st.lists(st.tuples(answers, circumstances), min_size=1, max_size=12)
+
+
+def learned(history: list[Any]) -> Learned:
+    found = Learned()
+    for answer, how in history:
+        found.answer(*answer, **how)
+    return found
 
 
 @settings(max_examples=200)
-@given(st.lists(answers, min_size=1, max_size=12), st.randoms())
-def test_any_order_gives_the_same_totals(given_answers: list[Any], random: Any) -> None:
-    shuffled = list(given_answers)
+@given(histories, st.randoms())
+def test_any_order_gives_the_same_totals(history: list[Any], random: Any) -> None:
+    """From whatever zones, in time for leaderboards or not: XP, evidence, reviews, days, progress."""
+    shuffled = list(history)
     random.shuffle(shuffled)
-    one, other = Learned(), Learned()
-    for answer in given_answers:
-        one.answer(*answer)
-    for answer in shuffled:
-        other.answer(*answer)
-    assert one.totals() == other.totals()
+    assert learned(history).totals() == learned(shuffled).totals()
+
+
+def test_a_streak_counts_whole_for_whoever_flies_west() -> None:
+    """The last of seven days is still to come where the last answer was given."""
+    east = [((0, ["a"], NOW), {"zone": "Pacific/Kiritimati"})]
+    west = [((0, ["a"], NOW - timedelta(days=back)), {"zone": "Pacific/Pago_Pago"}) for back in range(6)]
+    assert "streak_7" in learned(west + east).told
+    assert "streak_7" in learned(east + west).told
+
+
+@given(histories)
+def test_what_is_stored_folds_to_the_same_rows_again(history: list[Any]) -> None:
+    """Versions, times of completion and achievements too: attempts are numbered in their order."""
+    found = learned(history)
+    facts = [models.AttemptItem.from_raw_data(fact.serialize()) for fact in reversed(found.facts)]
+    again = replay.fold_all(sorted(facts, key=lambda fact: int(fact.number)))
+    assert again.keys() == found.rows.keys()
+    for sk, row in again.items():
+        assert row.serialize() == found.rows[sk].serialize()
+
+
+@given(histories)
+def test_evidence_and_reviews_are_the_earliest_answers_of_item_and_day(history: list[Any]) -> None:
+    found = learned(history)
+    earliest: dict[Any, models.AttemptItem] = {}
+    for fact in found.facts:
+        key = (fact.item_id, fact.local_date)
+        earliest[key] = min(fact, earliest.get(key, fact), key=lambda one: (one.occurred_at, one.sk))
+    expected = Evidence()
+    for fact in earliest.values():
+        expected = expected.plus(date.fromisoformat(fact.local_date), float(fact.score))
+    assert found.rows["LEARNER"].evidence == {
+        "de": {"vocabulary": {"A1:4": [expected.count, expected.weight, expected.score]}}
+    }
+    for item_id in {fact.item_id for fact in found.facts}:
+        days = {day: fact for (item, day), fact in earliest.items() if item == item_id}
+        reviewed = found.rows[f"ITEM#{item_id}"].reviews
+        assert {day: at for day, (at, _) in reviewed.items()} == {
+            day: instant(datetime.fromisoformat(fact.occurred_at)) for day, fact in days.items()
+        }
+
+
+@given(histories)
+def test_days_add_up_to_the_totals(history: list[Any]) -> None:
+    found = learned(history)
+    totals, days = found.rows["LEARNER"], [row for sk, row in found.rows.items() if sk.startswith("DAY#")]
+    for name in ("attempts", "xp", "study_ms"):
+        assert sum(getattr(day, name) for day in days) == getattr(totals, name), name
+    assert sum(day.items for day in days) == len({(fact.item_id, fact.local_date) for fact in found.facts})
+    assert sum(length for _, length in totals.active_days) == len(days)
+    for day in days:
+        assert sum(day.hours.values()) == day.study_ms
+        assert sum(count for count, _ in day.types.values()) == day.attempts
 
 
 @given(st.lists(answers, min_size=1, max_size=12))
@@ -124,16 +193,23 @@ def test_xp_is_the_best_answer_of_each_item_and_day(given_answers: list[Any]) ->
     assert sum(row.xp for sk, row in learned.rows.items() if sk.startswith("DAY#")) == sum(best.values())
 
 
-@given(st.lists(st.tuples(answers, st.booleans()), min_size=1, max_size=12))
-def test_imports_earn_xp_and_nothing_on_boards(given_answers: list[Any]) -> None:
-    learned, without = Learned(), Learned()
-    for answer, imported in given_answers:
-        learned.answer(*answer, imported=imported)
-        if not imported:
-            without.answer(*answer)
-    for sk, row in learned.rows.items():
-        if sk.startswith("DAY#"):
-            assert row.board_xp == (without.rows[sk].xp if sk in without.rows else 0)
+@given(histories)
+def test_boards_take_the_best_answers_that_came_in_time_and_no_imports(history: list[Any]) -> None:
+    found = learned(history)
+    best: dict[Any, int] = {}
+    for fact in found.facts:
+        day, recorded_at = date.fromisoformat(fact.local_date), datetime.fromisoformat(fact.recorded_at)
+        for period in PERIODS if not fact.imported else ():
+            closes_at = span_of(period, day).closes_at
+            if closes_at is None or recorded_at < closes_at:
+                key = (period, day, fact.item_id)
+                best[key] = max(best.get(key, 0), xp_of(10, float(fact.score)))
+    all_time = sum(xp for (period, *_), xp in best.items() if period == "all")
+    assert found.rows["LEARNER"].board_xp == found.rows["COURSE#crs_1"].board_xp == all_time
+    for sk, row in found.rows.items():
+        for period in ("week", "month") if sk.startswith("DAY#") else ():
+            expected = sum(xp for (one, day, _), xp in best.items() if (one, f"DAY#{day}") == (period, sk))
+            assert row.boards[period] == {"crs_1": expected}
 
 
 def test_evidence_is_the_earliest_answer_of_an_item_and_day() -> None:

@@ -1,51 +1,25 @@
-"""Which days belong to which board, and until when."""
+"""A board is found by its name, and gone two months after it closed."""
 
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.standings.boards import PERIODS, PLATFORM, Board, span_of
+from chalicelib.learning.periods import PERIODS, Period, span_of
+from chalicelib.standings.boards import PLATFORM, Board
 
-DAY = date(2026, 11, 25)
 days = st.dates(date(2000, 1, 1), date(2199, 12, 31))
 
 
-@given(days)
-def test_a_period_holds_its_day_and_names_it_alike_for_all_its_days(day: date) -> None:
-    for period in PERIODS:
-        span = span_of(period, day)
-        assert span.holds(day)
-        if span.first and span.last:
-            assert not span.holds(span.first - timedelta(days=1))
-            assert not span.holds(span.last + timedelta(days=1))
-            assert span_of(period, span.first) == span_of(period, span.last) == span
-
-
 @given(days, st.sampled_from(PERIODS), st.sampled_from([PLATFORM, "ins_1", "ins_1/crs_1"]))
-def test_a_board_is_found_by_its_name(day: date, period: str, scope: str) -> None:
-    board = Board(span_of(period, day), scope)  # type: ignore[arg-type]
+def test_a_board_is_found_by_its_name(day: date, period: Period, scope: str) -> None:
+    board = Board(span_of(period, day), scope)
     assert Board.named(board.name) == board
 
 
-def test_a_week_closes_on_tuesday_at_noon() -> None:
-    week = span_of("week", DAY)
-    assert (week.first, week.last) == (date(2026, 11, 23), date(2026, 11, 29))
-    assert week.closes_at == datetime(2026, 12, 1, 12, tzinfo=UTC)
-    assert week.closes_at.weekday() == 1
-
-
-@pytest.mark.parametrize(
-    ("day", "first", "last"),
-    [
-        (date(2024, 2, 10), date(2024, 2, 1), date(2024, 2, 29)),
-        (date(2026, 12, 31), date(2026, 12, 1), date(2026, 12, 31)),
-    ],
-)
-def test_a_month_has_its_days(day: date, first: date, last: date) -> None:
-    assert (span_of("month", day).first, span_of("month", day).last) == (first, last)
-
-
-def test_all_time_never_closes() -> None:
-    assert span_of("all", DAY).closes_at is None
+def test_a_board_is_kept_for_two_months_and_all_time_for_ever() -> None:
+    closed = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    week = Board(span_of("week", date(2026, 11, 25)), PLATFORM)
+    assert not week.is_gone(closed + timedelta(days=60, seconds=-1))
+    assert week.is_gone(closed + timedelta(days=60))
+    assert not Board(span_of("all", date(2026, 11, 25)), PLATFORM).is_gone(closed + timedelta(days=9999))
