@@ -95,17 +95,11 @@ def _lesson_to_read(scene: Scene) -> str:
 
 
 def _another_member(scene: Scene) -> str:
-    """A learner of the institution."""
+    """A learner of the institution, with an account: an archive tells of it."""
     from chalicelib.core.abilities import Role
-    from chalicelib.core.store import Transaction
-    from chalicelib.institutions import service as institutions
+    from tests.store.exporting import new_member
 
-    transaction = Transaction()
-    member = institutions.add_member(
-        transaction, scene.institution_id, f"usr_{ULID()}", Role.LEARNER, 1000, scene.system.now
-    )
-    transaction.commit()
-    return member.id
+    return new_member(scene.system, scene.institution_id, Role.LEARNER).id
 
 
 def _asset(_: Scene) -> str:

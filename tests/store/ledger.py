@@ -81,7 +81,7 @@ class Ledger:
             consistent = request.get("ConsistentRead", False)
             return read_units(item_size(parsed.get("Item")), consistent=consistent)
         if name == "Query":
-            size = sum(item_size(item) for item in parsed["Items"])
+            size = sum(item_size(item) for item in parsed.get("Items", []))  # none: counted
             return read_units(size, consistent=request.get("ConsistentRead", False))
         if name == "BatchGetItem":
             units = 0.0

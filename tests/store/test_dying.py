@@ -99,6 +99,7 @@ def _of_a_repetition(endpoint: Endpoint) -> int:
 
 def _run(system: System, ledger: Ledger, endpoint: Endpoint, *, dies_at: int | None) -> Run:
     """A good request by a process that dies before this call; the ledger shows what it left."""
+    ledger.end()
     there = scene(system)
     run = Run(there, endpoint, *there.request(endpoint))
     system.calls.clear()
@@ -129,14 +130,15 @@ def _before(number: int | None) -> Any:
 
 
 def _effect(images: Mapping[Key, Images]) -> Effect:
-    """Which records it made, changed and took, by their kind: ids differ from run to run."""
+    """Which records it made, changed and took, by their kind: ids, and so shards, differ from run to run."""
     effect: Effect = Counter()
     for (table, key), image in images.items():
         before, after = (_lasting(table, item) for item in (image.before, image.after))
         if before == after or key[0].startswith(("LIMIT#", "OUTBOX#")):
             continue
         what = "made" if before is None else "taken" if after is None else "changed"
-        effect[table, *(re.sub(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}", "…", part) for part in key), what] += 1
+        kind = (re.sub(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}|(?<=-\d\d)#\d+$", "…", part) for part in key)
+        effect[table, *kind, what] += 1
     return effect
 
 

@@ -270,10 +270,15 @@ def test_an_import_out_of_time_leaves_the_rest_for_another_request(
 @pytest.fixture
 def course_to_read(system: System) -> dict[str, str]:
     """A public course of one lesson to read and one with an exercise."""
+    from chalicelib.institutions.service import PUBLIC_INSTITUTION
+
+    return publish_to_read(PUBLIC_INSTITUTION, system.now)
+
+
+def publish_to_read(institution_id: str, now: datetime) -> dict[str, str]:
     from chalicelib.catalogue import models
     from chalicelib.catalogue.publishing import publish
     from chalicelib.catalogue.schemas import CourseContent
-    from chalicelib.institutions.service import PUBLIC_INSTITUTION
 
     item = {"content": {"type": "flashcard", "prompt": "Say it", "front": "house", "back": "das Haus"},
             "key": {"type": "flashcard"}, "cefr_level": "A1", "skill": "vocabulary"}  # fmt: skip
@@ -289,10 +294,10 @@ def course_to_read(system: System) -> dict[str, str]:
             ],
         }
     )  # fmt: skip
-    publish(content, PUBLIC_INSTITUTION, system.now)
-    made = {"course": models.course_id(PUBLIC_INSTITUTION, "to-read")}
+    publish(content, institution_id, now)
+    made = {"course": models.course_id(institution_id, "to-read")}
     for name, prefix in {"reading": "lsn", "doing": "lsn", "house": "itm"}.items():
-        made[name] = models.part_id(prefix, PUBLIC_INSTITUTION, "to-read", name)
+        made[name] = models.part_id(prefix, institution_id, "to-read", name)
     return made
 
 
