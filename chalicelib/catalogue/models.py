@@ -453,13 +453,20 @@ def reader(lists: Sequence[str], since: str = "") -> Reader[Any]:
 
 
 def merged(lists: Sequence[str], *, descending: bool = False) -> Reader[Any]:
-    """Rows of all lists in the order of their sort keys, no two of which are equal. A call per list."""
+    """Rows of all lists in the order of their sort keys, and equal ones in that of the lists.
+
+    A page costs a call per list. A position is the list's digit and the row's sort key.
+    """
 
     def read(start: str | None, limit: int, *, backwards: bool) -> Sequence[tuple[str, Any]]:
-        downwards = backwards != descending
-        rows = [row for of in lists for row in _rows(of, "", start, limit, backwards=downwards)]
-        rows.sort(key=lambda row: row.sk, reverse=downwards)
-        return [(row.sk, row.resource) for row in rows[:limit]]
+        downwards, rows = backwards != descending, []
+        last, after = (int(start[0]), start[1:]) if start else (0, None)
+        for at, of in enumerate(lists):
+            equal_too = at < last if downwards else at > last
+            found = _rows(of, "", after, limit, backwards=downwards, equal_too=equal_too)
+            rows += [(row.sk, at, row.resource) for row in found]
+        rows.sort(key=lambda row: row[:2], reverse=downwards)
+        return [(f"{at}{key}", resource) for key, at, resource in rows[:limit]]
 
     return read
 
@@ -497,13 +504,24 @@ def _lists_from(
 
 
 def _rows(
-    of_list: str, since: str, after: str | None, limit: int, *, backwards: bool, within: bool = False
+    of_list: str,
+    since: str,
+    after: str | None,
+    limit: int,
+    *,
+    backwards: bool,
+    within: bool = False,
+    equal_too: bool = False,
 ) -> Iterator[RowItem]:
-    """Rows from `since` on (or only `within` that prefix), after one of them. Ranges are closed: just after
-    a key is the key and a space, just before one the key with its last character lowered.
+    """Rows from `since` on (or only `within` that prefix), after a key, or from it on (`equal_too`).
+
+    Ranges are closed: just after a key is the key and a space, just before one the key with its last
+    character lowered.
     """
     low, high = since or " ", since + HIGHEST if within else HIGHEST
-    if after is not None and backwards:
+    if after is not None and equal_too:
+        low, high = (low, after) if backwards else (after, high)
+    elif after is not None and backwards:
         high = after[:-1] + chr(ord(after[-1]) - 1) + HIGHEST
     elif after is not None:
         low = after + " "

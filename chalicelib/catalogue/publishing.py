@@ -64,14 +64,14 @@ class VersionTaken(Exception):
 def publish(content: schemas.CourseContent, owner_id: str, now: datetime) -> Published:
     """Make this what the drafts and learners of the course with this owner and slug see.
 
-    For loading files: a content that was loaded before changes nothing, and costs one read, whatever
+    For loading files: a content that was loaded before changes nothing, and costs two reads, whatever
     authors have made of it since.
     """
     course_id = models.course_id(owner_id, content.slug)
     digest = _digest(content)
+    _settle(owner_id, course_id)
     if _loaded(course_id) == digest:
         return Published(course_id, changed=False)
-    _settle(owner_id, course_id)
     written = authoring.replace(content, owner_id, now, models.drafts_in(course_id))
     _publish(content, _course_among(written), now, loaded=digest)
     return Published(course_id, changed=True)

@@ -88,7 +88,7 @@ Since = Annotated[
 ]
 CourseFilter = Annotated[CourseId | None, Field(description="Only what belongs to this course.")]
 LessonFilter = Annotated[LessonId | None, Field(description="Only what belongs to this lesson.")]
-Sort = Literal["slug", "title", "-title", "updated_at", "-updated_at"]
+Sort = Literal["slug", "-slug", "title", "-title", "updated_at", "-updated_at"]
 
 
 class CourseQuery(PageQuery):

@@ -62,6 +62,10 @@ class Ledger:
                 yield self._key(what)
         elif name in ("PutItem", "UpdateItem", "DeleteItem"):
             yield self._key(request)
+        elif name == "BatchWriteItem":
+            for table, requests in request["RequestItems"].items():
+                for what in (one for each in requests for one in each.values()):
+                    yield self._key({"TableName": table, **what})
         elif name not in ("GetItem", "BatchGetItem", "Query", "DescribeTable"):
             raise ValueError(f"{name} is not counted yet")
 

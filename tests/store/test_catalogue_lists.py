@@ -67,7 +67,7 @@ def test_any_filters_together_choose_what_they_say(author: Author, mixed: dict[s
                 query = "&".join(f"{name}={value}" for name, value in filters.items())
                 answer = author.call("GET", f"trainingItems?per_page=100&{query}")
                 wanted = [row for row in everything if fits(row, filters)]
-                assert answer.body["data"] == wanted, query
+                assert answer.body["data"] == wanted[:100], query
                 assert answer.body["meta"]["total"] == len(wanted), query
                 asked += 1
     assert asked > 80
@@ -90,6 +90,8 @@ def test_what_nobody_counts_has_no_total(author: Author, mixed: dict[str, str]) 
 
 
 def test_courses_are_sorted_across_owners_and_walked_both_ways(author: Author, mixed: dict[str, str]) -> None:
+    own = author.small("german-a1")["course"]  # the platform has one of this name
+    author.publish(own)
     courses = {row["id"]: row for row in author.rows("courses?per_page=100")}
     keys_of: dict[str, Callable[[dict[str, Any]], str]] = {
         "slug": lambda row: str(row["slug"]),
@@ -98,7 +100,7 @@ def test_courses_are_sorted_across_owners_and_walked_both_ways(author: Author, m
     }
     for sort, key in keys_of.items():
         for sign in ("", "-"):
-            pages, at = [], f"courses?sort={sign}{sort}&per_page=2"
+            pages, at = [], f"courses?sort={sign}{sort}&per_page=1"
             while at:
                 pages.append(author.follow(at).body)
                 at = pages[-1]["links"]["next"]
@@ -107,6 +109,7 @@ def test_courses_are_sorted_across_owners_and_walked_both_ways(author: Author, m
             keys = [key(row) for row in rows]
             assert keys == sorted(keys, reverse=bool(sign))
             assert author.follow(pages[-1]["links"]["prev"]).body["data"] == pages[-2]["data"]
+    author.data("POST", f"courses/{own}/archive")
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,21 @@ from tests.store.ledger import Images, Key, Ledger
 from tests.store.test_main_job import sign_in
 
 CALLS_AT_MOST = 40
-WRITES = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET"]
+LARGER = {"POST /api/courses/{course}/publish", "POST /api/courses/{course}/archive"}
+"""More than one transaction holds: completed by the next or a sweeper, as `test_authoring` shows."""
+WRITES = [one for one in ENDPOINTS if one.method != "GET" and name_of(one) not in LARGER]
 Effect = Counter[tuple[str, ...]]
+CHANCE = re.compile(
+    r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}|(?<=-)[0-9a-f]{8}$|(?<=-\d\d)#\d+$|[-\d]{10}T[:.\d]{12}Z"
+)
+"""What differs from run to run: ids, hashes, slugs of the examples, times, and shards."""
 
+PARTS = ("lessons/{lesson}", "trainings/{training}", "trainingItems/{item}")
 ANSWERED_AGAIN: dict[str, int] = {
     "POST /api/auth/sign-up": 422,  # the address has its account: sign in
     "POST /api/auth/sign-out": 401,  # the token is gone
     "POST /api/progress/import": 200,  # each row tells that it is there
+    **{f"POST /api/{part}/{state}": 200 for part in PARTS for state in ("archive", "restore")},  # it is so
 }
 """What a retry is answered whose effect is there already, where no Idempotency-Key replays it."""
 
@@ -130,15 +138,14 @@ def _before(number: int | None) -> Any:
 
 
 def _effect(images: Mapping[Key, Images]) -> Effect:
-    """Which records it made, changed and took, by their kind: ids, and so shards, differ from run to run."""
+    """Which records it made, changed and took, by their kind."""
     effect: Effect = Counter()
     for (table, key), image in images.items():
         before, after = (_lasting(table, item) for item in (image.before, image.after))
         if before == after or key[0].startswith(("LIMIT#", "OUTBOX#")):
             continue
         what = "made" if before is None else "taken" if after is None else "changed"
-        kind = (re.sub(r"[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{64}|(?<=-\d\d)#\d+$", "…", part) for part in key)
-        effect[table, *kind, what] += 1
+        effect[table, *(CHANCE.sub("…", part) for part in key), what] += 1
     return effect
 
 
@@ -247,6 +254,6 @@ def events_of_today(system: System) -> set[str]:
     rows = system.cloud.client("dynamodb").query(
         TableName="talktiko-local-events",
         KeyConditionExpression="pk = :day",
-        ExpressionAttributeValues={":day": {"S": f"{SCHOOL.id}#{system.now:%Y-%m-%d}#0"}},
+        ExpressionAttributeValues={":day": {"S": f"{SCHOOL.id}#{system.now:%Y-%m-%d}"}},
     )["Items"]
     return {row["sk"]["S"] for row in rows}
