@@ -138,7 +138,7 @@ def _created(account: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_after_an_erasure_nothing_shows_the_person_and_totals_stay(
-    academy: School, mia: Person, capfd: pytest.CaptureFixture[str]
+    academy: School, mia: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     system = academy.system
     token = mia.sign_in().body["data"]["token"]
@@ -148,7 +148,7 @@ def test_after_an_erasure_nothing_shows_the_person_and_totals_stay(
     unknown = {"email": "nobody@example.org", "password": "correct horse"}
     refusal = system.call("POST", "/api/auth/sign-in", unknown).body
     before = system.call("GET", "/api/stats", token=academy.token).body["data"]
-    capfd.readouterr()
+    caplog.clear()
 
     asked = ask(academy, mia.id, "erasure")
     assert asked.status == 202
@@ -180,11 +180,12 @@ def test_after_an_erasure_nothing_shows_the_person_and_totals_stay(
     after = system.call("GET", "/api/stats", token=academy.token).body["data"]
     assert {**after, "as_of": None} == {**before, "as_of": None}
 
-    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    lines = [vars(record) for record in caplog.records]
+    assert len(lines) > 10
     assert mia.email not in repr(lines)
     assert mia.name not in repr(lines)
-    audited = [line for line in lines if line["message"].startswith("personal_data.erasure")]
-    assert [line["message"].rpartition("_")[2] for line in audited] == ["requested", "completed"]
+    audited = [line for line in lines if line["msg"].startswith("personal_data.erasure")]
+    assert [line["msg"].rpartition("_")[2] for line in audited] == ["requested", "completed"]
     for line in audited:
         assert line["learner_id"] == mia.id
         assert line["requested_by"].startswith("mem_")
@@ -215,7 +216,7 @@ def test_an_erasure_that_dies_before_any_call_is_completed_by_the_next(academy: 
     assert mia.sign_in().status == 401
     system.later(3600)
     system.tick(sweep_data_requests)
-    assert system.messages("data-requests") == []
+    assert asked["id"] not in repr(system.messages("data-requests"))
 
 
 def test_a_request_whose_process_died_is_made_once_and_answered(academy: School, mia: Person) -> None:
