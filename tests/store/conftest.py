@@ -233,6 +233,7 @@ def _cloud() -> Iterator[Cloud]:
             "AWS_CONFIG_FILE": str(cloud.stored / "aws.config"),
             "STAGE": "local",
             "PUBLIC_RATE_LIMIT": "100000",
+            "REFUSED_TOKEN_LIMIT": "100000",
             "SIGN_IN_LIMIT": "100000",
             "SIGN_IN_ACCOUNT_LIMIT": "100000",
             "SIGN_IN_ADDRESS_LIMIT": "100000",
