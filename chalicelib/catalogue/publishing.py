@@ -5,7 +5,7 @@
    the sweeper, which takes over where a process died or had no time left.
 3. What grading reads of each item.
 4. The course itself, in one transaction with its own rows and the counters of lists. This is the stroke.
-5. Rows of lists across courses, and what is gone.
+5. What is gone is put out of reach; rows of lists across courses.
 
 Every step may be repeated. One publication of a course at a time: it is leased by whoever sees to it, and
 another has to wait. A published version is never changed, and no number is given to two contents.
@@ -345,7 +345,7 @@ def _follow(
     versions: Mapping[str, VersionItem],
     deadline: float | None,
 ) -> bool:
-    """Bring all lists across courses after the course, and put away what is gone."""
+    """Put away what is gone, and bring all lists across courses after the course."""
     went, came = _beyond(old, new), _beyond(new, old)
     before = tree.rows(old.course, went) if old else {}
     after = tree.rows(new.course, came)
@@ -367,12 +367,12 @@ def _follow(
     words_before = tree.word_rows(old.course) if old else {}
     writes += [(_row(*key, row), True) for key, row in words.items() if words_before.get(key) != row]
     writes += [(RowItem(*key), False) for key in words_before.keys() - words.keys()]
+    _withdraw(noted.owner_id, old, gone)
     for start in range(0, len(writes), _ROWS_AT_ONCE):
         if deadline is not None and time.monotonic() > deadline:
             _lease(noted, clock.now(), timedelta(0))
             return False
         _write(writes[start : start + _ROWS_AT_ONCE])
-    _withdraw(noted.owner_id, old, gone)
     transaction = Transaction()
     transaction.delete(
         PublicationItem(sk=noted.sk), PublicationItem.pk.does_not_exist() | (PublicationItem.id == noted.id)

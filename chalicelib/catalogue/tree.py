@@ -333,7 +333,7 @@ def course_rows(course: schemas.Course) -> dict[Key, BaseModel]:
     for values in _each_or_any(course.language, course.cefr_level):
         name = models.list_of("COURSES", course.owner_institution_id, *values)
         found[name, course.slug] = course
-        # with the id, so that no two keys are equal where lists are merged
+        # with the id, as a title is not unique
         found[models.sorted_list(name, "title"), f"{title_key(course.title)}#{course.id}"] = course
         found[models.sorted_list(name, "updated"), f"{changed}#{course.id}"] = course
     found[models.changes_list("COURSES", course.owner_institution_id), f"{changed}#{course.id}"] = course

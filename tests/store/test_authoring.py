@@ -561,7 +561,8 @@ def test_a_publication_that_dies_is_completed(author: Author, learner: Author, e
         reached = learner.call("GET", f"trainingItems/{gone}").status
         listed = [row["id"] for row in learner.rows(f"trainingItems?course={ids['course']}")]
         assert (reached == 200) == (gone in listed)
-        check_lists(author)
+        if number % 5 == 0 or not died:
+            check_lists(author)
         if not died:
             break
     assert 15 < number < 59
@@ -584,7 +585,8 @@ def test_an_archival_that_dies_is_completed(author: Author) -> None:
         state = author.data("GET", f"courses/{ids['course']}/publication")["state"]
         assert (author.call("GET", f"courses/{ids['course']}").status == 404) == (state == "archived")
         author.data("POST", path)
-        check_lists(author)
+        if number % 5 == 0 or not died:
+            check_lists(author)
         if not died:
             break
     assert 10 < number < 59

@@ -371,3 +371,29 @@ def test_an_id_that_is_none_is_not_looked_up() -> None:
             service.exercise(SCHOOL, broken)
         with pytest.raises(NotFound, match="no such course"):
             service.course(SCHOOL, broken)
+
+
+@given(
+    lists=st.lists(st.sets(st.sampled_from("abcdef")), min_size=1, max_size=3),
+    limit=st.integers(1, 4),
+    descending=st.booleans(),
+)
+def test_merged_lists_are_walked_both_ways_also_where_keys_are_equal(
+    lists: list[set[str]], limit: int, descending: bool
+) -> None:
+    def query(of: str, between: Any, limit: int, scan_index_forward: bool) -> Iterator[Any]:
+        low, high = (value.value["S"] for value in between.values[1:])
+        keys = sorted((key for key in lists[int(of)] if low <= key <= high), reverse=not scan_index_forward)
+        return iter([SimpleNamespace(sk=key, resource=f"{key}{of}") for key in keys[:limit]])
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(models.RowItem, "query", query)
+        read = models.merged([str(at) for at in range(len(lists))], descending=descending)
+        whole = sorted((f"{key}{at}" for at, keys in enumerate(lists) for key in keys), reverse=descending)
+        for backwards in (False, True):
+            seen: list[Any] = []
+            start: str | None = None
+            while rows := read(start, limit, backwards=backwards):
+                seen += [row for _, row in rows]
+                start = rows[-1][0]
+            assert seen == (whole[::-1] if backwards else whole)
