@@ -12,7 +12,12 @@ _TRANSACTED = {
     "ConditionCheck": "ConditionCheckItem",
     "Get": "GetItem",
 }
-_MULTIPART = {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+_OF_S3 = {
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListParts": "ListMultipartUploadParts",
+}
 
 
 def needed(model: Any, request: dict[str, Any], parameters: dict[str, Any]) -> Iterator[Needed]:
@@ -27,9 +32,11 @@ def needed(model: Any, request: dict[str, Any], parameters: dict[str, Any]) -> I
         # Decrypt names no key: the sealed text does.
         yield f"kms:{operation}", str(parameters.get("KeyId", "alias/talktiko-local-secrets"))
     elif service == "s3":
-        action = "PutObject" if operation in _MULTIPART else operation
         named = request["context"]["input_params"]
-        yield f"s3:{action}", "/".join(named[part] for part in ("Bucket", "Key") if part in named)
+        yield (
+            f"s3:{_OF_S3.get(operation, operation)}",
+            "/".join(named[part] for part in ("Bucket", "Key") if part in named),
+        )
     else:
         raise AssertionError(f"which permission does {service} {operation} need?")
 

@@ -32,6 +32,7 @@ def school(system: System, monkeypatch: pytest.MonkeyPatch) -> School:
     return new_school(system)
 
 
+@pytest.mark.usefixtures("empty_queues")
 def test_a_job_whose_message_was_lost_is_woken_and_made(school: School) -> None:
     system, export_id = school.system, school.ask(type="activity")
     assert system.messages("exports"), "which nobody gets"
@@ -130,6 +131,7 @@ def _learners(count: int) -> list[dict[str, Any]]:
 # Cancelled and removed
 
 
+@pytest.mark.usefixtures("empty_queues")
 def test_an_export_that_is_cancelled_while_it_runs_leaves_nothing(school: School) -> None:
     school.write(school.attempts(320))
     export_id = school.ask(type="activity", filters=SPAN)

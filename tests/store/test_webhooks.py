@@ -321,6 +321,7 @@ def test_everything_missed_is_sent_again_once(
     assert hook.states().count("delivered") == 8
 
 
+@pytest.mark.usefixtures("empty_queues")
 @pytest.mark.parametrize("dies_before", ["TransactWriteItems", "SendMessageBatch", "PutItem"])
 def test_a_recovery_that_died_goes_on(
     system: System, hook: Hook, receiver: Receiver, dies_before: str
