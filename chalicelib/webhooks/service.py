@@ -16,7 +16,7 @@ from chalicelib.core.events import Event, catalogue
 from chalicelib.core.ids import moment_of, new_id
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
-from chalicelib.webhooks import models, rotation, signing
+from chalicelib.webhooks import delivery_log, models, rotation, signing
 from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
 from chalicelib.webhooks.rotation import Secret
 
@@ -194,6 +194,7 @@ def fan_out(event: Event, now: datetime) -> None:
             now=event.created_at,
         )
         if hook.status != "enabled":
+            delivery_log.closed(delivery, "skipped")
             models.add_delivery(models.finished(delivery, "skipped", now))
         elif models.add_delivery(delivery) or _unfinished(delivery):
             woken.append(place_of(delivery))
