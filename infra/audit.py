@@ -51,6 +51,11 @@ class Saved:
             raise Failed(f"{identifier} is no id.")
         return self.text.replace(PLACEHOLDER, f'"{identifier}"')
 
+    def lines(self, logs: Any, since: datetime) -> Iterator[Row]:
+        """All that its log groups hold since then, by a client of CloudWatch Logs."""
+        for group in self.groups:
+            yield from rows(logs, group, since)
+
 
 def saved(stage: str) -> dict[str, Saved]:
     """The saved queries by name."""
@@ -62,12 +67,6 @@ def saved(stage: str) -> dict[str, Saved]:
             name = _of_stage(properties["Name"], stage).partition("/")[2]
             found[name] = Saved(properties["QueryString"], groups)
     return found
-
-
-def answer(logs: Any, query: Saved, identifier: str | None, since: datetime) -> list[Row]:
-    """What the lines since then say, read from log groups by a client of CloudWatch Logs."""
-    asked = insights.parse(query.asking(identifier))
-    return asked.run(row for group in query.groups for row in rows(logs, group, since))
 
 
 def rows(logs: Any, group: str, since: datetime) -> Iterator[Row]:
@@ -111,9 +110,11 @@ def moment(text: str, now: datetime) -> datetime:
     return found
 
 
-def table(found: Sequence[Row]) -> Iterable[str]:
-    """Rows below their fields; a field that no row has is left out."""
-    names = list(dict.fromkeys(name for one in found for name in one))
+def table(columns: Sequence[str], found: Sequence[Row]) -> Iterable[str]:
+    """Rows below the names of their columns; one that no row has is left out."""
+    if not found:
+        return
+    names = [name for name in columns if any(name in one for one in found)]
     lines = [names, *([_cell(one.get(name)) for name in names] for one in found)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -144,11 +145,12 @@ def main(arguments: list[str]) -> int:
             return 0 if wanted.query is None else 1
         logs = from_environment().client("logs") if wanted.stage == "local" else boto3.client("logs")
         since = moment(wanted.since, datetime.now(UTC))
-        found = answer(logs, known[wanted.query], wanted.id, since)
+        query = insights.parse(known[wanted.query].asking(wanted.id))
+        found = query.run(known[wanted.query].lines(logs, since))
     except (Failed, BotoCoreError, ClientError) as error:
         print(error, file=sys.stderr)
         return 1
-    for line in table(found):
+    for line in table(query.columns, found):
         print(line)
     print(f"{len(found)} rows since {since.isoformat(timespec='seconds')}", file=sys.stderr)
     return 0

@@ -52,13 +52,16 @@ class Query:
     made: list[str] = field(default_factory=list)
     """The columns that `stats` makes; from there on there are no others."""
 
+    @property
+    def columns(self) -> list[str]:
+        return self.made or self.shown
+
     def run(self, rows: Iterable[Row]) -> list[Row]:
-        """The answer: rows of `shown`, without what a row lacks."""
+        """The answer: rows of `columns`, without what a row lacks."""
         found = list(rows)
         for step in self.steps:
             found = step(found)
-        shown = self.made or self.shown
-        return [{name: row[name] for name in shown if row.get(name) is not None} for row in found]
+        return [{name: row[name] for name in self.columns if row.get(name) is not None} for row in found]
 
 
 def parse(text: str) -> Query:
