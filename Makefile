@@ -71,7 +71,7 @@ audio: $(READY) ## Speak what the demo courses need and nobody has spoken yet; w
 redrive: $(READY) ## Show a queue's dead letters: make redrive QUEUE=events STAGE=dev; MOVE=yes moves them back
 	@$(BIN)/python -m infra.redrive $(QUEUE) --stage $(or $(STAGE),local) $(if $(MOVE),--move)
 
-audit: $(READY) ## Answer an auditor's saved query: make audit Q=life-of-a-delivery ID=dlv_… SINCE=7d; alone it lists them
+audit: $(READY) ## Answer an auditor's saved query: make audit Q=… ID=… SINCE=7d STAGE=dev; alone it lists them
 	@$(BIN)/python -m infra.audit $(Q) $(if $(ID),--id $(ID)) $(if $(SINCE),--since $(SINCE)) --stage $(or $(STAGE),local)
 
 format: $(READY) ## Format the code

@@ -38,7 +38,11 @@ def sign_in(call: Call, body: schemas.SignIn) -> schemas.SignedIn:
     )
     actor = Actor(member.institution_id, member.id, issued.item.token_id, member.role)
     audit.note(
-        call.transaction, "session.started", actor, call.request_id, replaced_token_ids=issued.replaced
+        call.transaction,
+        "session.started",
+        actor,
+        call.request_id,
+        replaced_token_ids=issued.replaced or None,
     )
     return _signed_in(issued, user, member)
 
@@ -94,7 +98,7 @@ def create_token(call: Call, body: schemas.TokenCreate) -> schemas.TokenCreated:
         subject_token_id=created.id,
         abilities=created.abilities,
         expires_at=created.expires_at,
-        replaced_token_ids=issued.replaced,
+        replaced_token_ids=issued.replaced or None,
     )
     return schemas.TokenCreated(token=issued.token, **created.model_dump())
 

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.core import audit as audited
 from chalicelib.core import logs
+from chalicelib.documentation.guides import guide
 from chalicelib.webhooks import delivery_log
 from infra import audit, insights, stacks
 from infra.audit import Saved
@@ -145,6 +146,36 @@ def test_an_alarm_on_our_own_metric_is_on_one_that_is_emitted() -> None:
     assert {(alarm["Namespace"], alarm["MetricName"]) for alarm in own} <= METRICS
     assert own[0]["Dimensions"] == [{"Name": "stage", "Value": {"Ref": "Stage"}}]
     assert TEMPLATE["WebhooksExhaustedAlarm"]["Properties"]["Statistic"] == "Average"
+
+
+# The guide
+
+GUIDE = guide("auditing").markdown()
+
+
+def test_the_guide_names_every_query_with_what_it_asks_for() -> None:
+    table = GUIDE.partition("## Questions")[2].partition("\n## ")[0]
+    told = dict(re.findall(r"\| `([a-z-]+)` \| (?:`(\w+)_…`)? ?\|$", table, re.MULTILINE))
+    wanted = {
+        name: (re.search(r"ID: (\w+)_…", query.about) or [None, ""])[1] for name, query in QUERIES.items()
+    }
+    assert told == wanted
+
+
+def test_the_example_in_the_guide_asks_and_is_answered_as_the_queries_are_now() -> None:
+    example = re.findall(r"```\n\$ make audit Q=([a-z-]+)(.*)\n(.+)\n", GUIDE)
+    assert len(example) == 4
+    for name, arguments, head in example:
+        query = QUERIES[name]
+        columns = insights.parse(query.text).columns
+        shown_columns = head.split()
+        assert [column for column in columns if column in shown_columns] == shown_columns
+        assert ("ID=" in arguments) == ("ID:" in query.about)
+
+
+def test_the_guide_tells_how_long_lines_are_kept() -> None:
+    production = CONFIG["stages"]["prod"]["log_retention_in_days"]
+    assert f"kept {production} days in production**, {CONFIG['log_retention_in_days']} days" in GUIDE
 
 
 # Asking

@@ -2,15 +2,12 @@
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chalicelib.core.events import Event, new_event
-from chalicelib.core.logs import log
 from chalicelib.core.outbound import Durations, Outcome
 from chalicelib.webhooks import delivering, delivery_log, models
 from chalicelib.webhooks.delivery_log import ATTEMPT, ATTEMPT_FIELDS, CLOSED, CLOSED_FIELDS
@@ -21,16 +18,6 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WEBHOOK = "whk_01KAXG7Y0000000000000000AA"
 URL = "https://user:hunter2@hooks.example.org:8443/in/4711?key=hunter2"
 OF_THE_LOGGER = {"level", "message", "location", "timestamp", "service"}
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    handler = log.registered_handler
-    assert isinstance(handler, logging.StreamHandler)
-    text = io.StringIO()
-    before = handler.setStream(text)
-    yield text
-    handler.setStream(before)
 
 
 def of(trigger: str) -> tuple[DeliveryItem, Event]:
