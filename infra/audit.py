@@ -19,7 +19,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import insights, stacks
-from infra.insights import Row
+from infra.grouping import TIME, Row
 from infra.local.cloud import from_environment
 from infra.packaging import AUDITING
 from infra.steps import Failed
@@ -86,7 +86,7 @@ def row(group: str, milliseconds: int, text: str) -> Row:
     """A line as Insights sees it."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     own = {
-        insights.TIME: moment.isoformat(" ", "milliseconds").removesuffix("+00:00"),
+        TIME: moment.isoformat(" ", "milliseconds").removesuffix("+00:00"),
         "@log": group,
         "@message": text,
     }

@@ -7,19 +7,17 @@ What is not known here is refused, so that a query never means something else th
 comparison with a field that a row lacks does not hold.
 """
 
-import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra import grouping
+from infra.grouping import Aggregate, Row
 from infra.steps import Failed
 
-Row = Mapping[str, Any]
 Test = Callable[[Row], bool]
-Aggregate = Callable[[Sequence[Row]], Any]
-TIME = "@timestamp"
 _TOKEN = re.compile(
     r"""\s*(?:\#[^\n]*\s*)*(?:
     (?P<text>"[^"\n]*"|'[^'\n]*') | (?P<pattern>/(?:\\.|[^/\n\\])+/) | (?P<number>-?\d+(?:\.\d+)?)
@@ -136,7 +134,7 @@ class _Parser:
                 break
         by = self.names() if self.took("by") else []
         self.parsed.made = [*by, *aggregates]
-        self.parsed.steps.append(lambda rows: _grouped(rows, by, aggregates))
+        self.parsed.steps.append(lambda rows: grouping.grouped(rows, by, aggregates))
 
     def sort(self) -> None:
         name = self.name()
@@ -213,20 +211,16 @@ class _Parser:
             self.expect(")")
             return len
         name = self.name()
-        made = self.percentile(name) if function == "pct" else _aggregate(function, name)
+        if function == "pct":
+            self.expect(",")
+            made = grouping.percentile(float(self.take("number")))
+        elif function in grouping.AGGREGATES:
+            made = grouping.AGGREGATES[function]
+        else:
+            known = ", ".join(grouping.AGGREGATES)
+            raise NotUnderstood(f"{function}() is not known; these are: count, pct, {known}.")
         self.expect(")")
-        return made
-
-    def percentile(self, name: str) -> Aggregate:
-        """By nearest rank."""
-        self.expect(",")
-        share = float(self.take("number")) / 100
-
-        def of(rows: Sequence[Row]) -> float | None:
-            values = sorted(_numbers(rows, name))
-            return values[max(0, math.ceil(share * len(values)) - 1)] if values else None
-
-        return of
+        return lambda rows: made(rows, name)
 
     # Words
 
@@ -283,36 +277,3 @@ def _holds(compare: Callable[[Any, Any], bool], found: Any, wanted: str | float)
         return compare(float(found), wanted)
     except (TypeError, ValueError):
         return False
-
-
-def _grouped(rows: Sequence[Row], by: Sequence[str], aggregates: Mapping[str, Aggregate]) -> list[Row]:
-    groups: dict[tuple[Any, ...], list[Row]] = {} if by else {(): []}
-    for row in rows:
-        groups.setdefault(tuple(row.get(name) for name in by), []).append(row)
-    return [
-        {
-            **dict(zip(by, key, strict=True)),
-            **{name: aggregate(group) for name, aggregate in aggregates.items()},
-        }
-        for key, group in groups.items()
-    ]
-
-
-def _aggregate(function: str, name: str) -> Aggregate:
-    made: Mapping[str, Aggregate] = {
-        "count_distinct": lambda rows: len({row[name] for row in rows if row.get(name) is not None}),
-        "avg": lambda rows: _mean(_numbers(rows, name)),
-        "max": lambda rows: max(_numbers(rows, name), default=None),
-        "latest": lambda rows: max(rows, key=lambda row: row[TIME]).get(name),
-    }
-    if function not in made:
-        raise NotUnderstood(f"{function}() is not known; these are: count, pct, {', '.join(made)}.")
-    return made[function]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return round(sum(values) / len(values), 4) if values else None
-
-
-def _numbers(rows: Sequence[Row], name: str) -> list[float]:
-    return [row[name] for row in rows if isinstance(row.get(name), int | float)]

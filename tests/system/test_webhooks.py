@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra import audit, insights
+from infra.grouping import Row
 from tests.conftest import LocalCloud
 from tests.receiver import Receiver, receiving
 from tests.system.client import Client
@@ -230,7 +231,7 @@ def test_an_auditor_is_told_the_life_of_a_delivery(
     query = insights.parse(saved.asking(row["id"]))
     since = datetime.now(UTC) - timedelta(minutes=10)
 
-    def told() -> list[insights.Row]:
+    def told() -> list[Row]:
         found = query.run(saved.lines(local_cloud.client("logs"), since))
         return found if len(found) >= 4 else []
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from infra.insights import NotUnderstood, Row, parse
+from infra.grouping import Row
+from infra.insights import NotUnderstood, parse
 
 ROWS: list[Row] = [
     {"@timestamp": "2026-11-25 12:00:00.000", "host": "a.example", "code": 200, "ms": 10, "who": "mia"},
