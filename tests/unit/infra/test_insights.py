@@ -32,6 +32,7 @@ def milliseconds(condition: str) -> list[int]:
         ('host = "b.example" or code = 503', [40, 20, 30]),
         ("code = 200", [10, 30]),
         ("code != 200", [40]),
+        ('who != "mia"', [40]),
         ("code >= 200 and code < 300", [10, 30]),
         ("ms > 10 and ms <= 30", [20, 30]),
         ('code in [503, 200] and who in ["mia", "noah"]', [10, 40]),
