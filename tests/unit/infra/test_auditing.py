@@ -148,6 +148,10 @@ def test_an_alarm_on_our_own_metric_is_on_one_that_is_emitted() -> None:
     assert TEMPLATE["WebhooksExhaustedAlarm"]["Properties"]["Statistic"] == "Average"
 
 
+def test_the_stack_is_one_that_cloudformation_takes_in_a_request() -> None:
+    assert len(stacks.dump(stacks.load(audit.TEMPLATE)).encode()) <= stacks.INLINE_LIMIT
+
+
 # The guide
 
 GUIDE = guide("auditing").markdown()
