@@ -231,8 +231,8 @@ def _close(delivery: DeliveryItem, status: str, now: datetime, reason: str | Non
     """End a delivery without an attempt."""
     transaction = Transaction()
     models.finish(transaction, delivery, status=status, now=now, reason=reason)
+    transaction.after(lambda: delivery_log.closed(delivery, status, reason))
     _commit(transaction, delivery)
-    delivery_log.closed(delivery, status, reason)
 
 
 def _send(

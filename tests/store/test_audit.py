@@ -192,10 +192,23 @@ def test_a_webhook_that_the_system_switches_off_names_the_system(
     system.messages("webhook-deliveries")
 
 
-def happen(school: School) -> None:
-    """An export is completed, and its event handed to webhooks."""
+def test_what_was_delivered_is_not_told_as_skipped_by_a_message_that_comes_late(
+    academy: School, receiver: Receiver, written: io.StringIO
+) -> None:
+    hook = do(academy, "POST", "/webhooks", {"url": receiver.url, "events": ["export.*"]})["id"]
+    events = happen(academy)
+    assert [line["outcome"] for line in told(written, "webhook.delivery.attempt")] == ["delivered"]
+    do(academy, "POST", f"/webhooks/{hook}/disable")
+    academy.system.work(fan_out, events)
+    assert told(written, "webhook.delivery.closed") == []
+
+
+def happen(school: School) -> list[dict[str, Any]]:
+    """An export is completed, and its event handed to webhooks. The messages about it."""
     system = school.system
     school.ask(type="learner_progress")
     system.work(make_export, system.messages("exports"))
-    system.work(fan_out, system.messages("events"))
+    events = system.messages("events")
+    system.work(fan_out, events)
     system.work(deliver, system.messages("webhook-deliveries"))
+    return events
