@@ -18,11 +18,10 @@ from infra.grouping import Aggregate, Row
 from infra.steps import Failed
 
 Test = Callable[[Row], bool]
+_BLANK = re.compile(r"\A(?:\s|#[^\n]*)*")
 _TOKEN = re.compile(
-    r"""\s*(?:\#[^\n]*\s*)*(?:
-    (?P<text>"[^"\n]*"|'[^'\n]*') | (?P<pattern>/(?:\\.|[^/\n\\])+/) | (?P<number>-?\d+(?:\.\d+)?)
-    | (?P<word>@?[A-Za-z_][\w.]*) | (?P<sign>!=|<=|>=|[=<>()\[\],*|])
-    )""",
+    r"""(?P<text>"[^"\n]*"|'[^'\n]*') | (?P<pattern>/(?:\\.|[^/\n\\])+/) | (?P<number>-?\d+(?:\.\d+)?)
+    | (?P<word>@?[A-Za-z_][\w.]*) | (?P<sign>!=|<=|>=|[=<>()\[\],*|])""",
     re.VERBOSE,
 )
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -74,14 +73,19 @@ class _Token:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    position, end = 0, len(re.sub(r"(\s|#[^\n]*(\n|$))+\Z", "", text))
-    while position < end:
-        found = _TOKEN.match(text, position)
+    rest = _after_blank(text)
+    while rest:
+        found = _TOKEN.match(rest)
         if found is None or found.lastgroup is None:
-            raise NotUnderstood(f"This cannot be read: {text[position:].strip()[:40]}")
-        yield _Token(found.lastgroup, found[found.lastgroup])
-        position = found.end()
+            raise NotUnderstood(f"This cannot be read: {rest[:40]}")
+        yield _Token(found.lastgroup, found[0])
+        rest = _after_blank(rest[found.end() :])
     yield _Token("end", "the end")
+
+
+def _after_blank(text: str) -> str:
+    """Without the white space and the comments at its beginning."""
+    return _BLANK.sub("", text, count=1)
 
 
 class _Parser:

@@ -100,6 +100,12 @@ def test_a_comment_says_nothing() -> None:
     assert run("# what\nfields ms # which | limit 0\n| filter code = 503 # why") == [{"ms": 40}]
 
 
+def test_a_text_may_hold_what_begins_a_comment_or_a_command() -> None:
+    rows: list[Row] = [{"a": "x#y"}, {"a": "x|y"}, {"a": "x"}]
+    assert parse('fields a | filter a = "x#y"').run(rows) == [{"a": "x#y"}]
+    assert parse('fields a | filter a like "|"').run(rows) == [{"a": "x|y"}]
+
+
 def test_it_tells_which_fields_of_a_line_it_reads() -> None:
     query = parse("fields a | filter b = 1 | stats count(*) as n, pct(c, 5) as p by d | sort n desc")
     assert query.read == {"a", "b", "c", "d"}
