@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check proof bench costs deploy package rebuild verify openapi audio redrive format
+.PHONY: help run stop reset logs tour test check proof bench costs deploy package rebuild verify openapi audio redrive audit format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ audio: $(READY) ## Speak what the demo courses need and nobody has spoken yet; w
 
 redrive: $(READY) ## Show a queue's dead letters: make redrive QUEUE=events STAGE=dev; MOVE=yes moves them back
 	@$(BIN)/python -m infra.redrive $(QUEUE) --stage $(or $(STAGE),local) $(if $(MOVE),--move)
+
+audit: $(READY) ## Answer an auditor's saved query: make audit Q=… ID=… SINCE=7d STAGE=dev; alone it lists them
+	@$(BIN)/python -m infra.audit $(Q) $(if $(ID),--id $(ID)) $(if $(SINCE),--since $(SINCE)) --stage $(or $(STAGE),local)
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix-only .

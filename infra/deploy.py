@@ -22,27 +22,34 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import packaging, record, stacks
-from infra.packaging import APP, RESOURCES, ZIPPED_LIMIT
+from infra.packaging import APP, AUDITING, RESOURCES, ZIPPED_LIMIT
 from infra.steps import Failed, step
 
 PROJECT = Path(__file__).resolve().parents[1]
 PARAMETERS = {
-    "EXPORTS_BUCKET": "ExportsBucketName",
-    "MEDIA_BUCKET": "MediaBucketName",
-    "ALARM_TOPIC_ARN": "AlarmTopicArn",
+    RESOURCES: {
+        "EXPORTS_BUCKET": "ExportsBucketName",
+        "MEDIA_BUCKET": "MediaBucketName",
+        "ALARM_TOPIC_ARN": "AlarmTopicArn",
+    },
+    AUDITING: {"AUDITOR_ARN": "AuditorArn"},
 }
-"""Parameters of the stack that the shell may give; without it they keep their value."""
+"""Parameters of a template's stack that the shell may give; without it they keep their value."""
 SMOKE_SECONDS = 60
 
 
 def deploy(stage: str) -> None:
-    """Stack, functions and API, the gateway's own answers, a first request."""
+    """Stack, functions and API, the gateway's own answers, what auditors use, a first request."""
     _check_target(stage)
     build = PROJECT / "build" / stage
     entries_file = build / ".chalice" / "deployed" / f"{stage}.json"
     api_stage = str(_config()["stages"][stage]["api_gateway_stage"])
     with step(f"stack {APP}-{stage}: tables, queues, keys, bucket, alarms"):
-        _deploy_stack(stage)
+        _deploy_stack(f"{APP}-{stage}", RESOURCES, stage)
+        if stage == "prod":
+            _client("cloudformation").update_termination_protection(
+                StackName=f"{APP}-{stage}", EnableTerminationProtection=True
+            )
     with step("reading what is deployed"):
         packaging.copy_project(PROJECT, build, stage, _variables(stage))
         _copy(PROJECT / ".chalice" / "deployed" / f"{stage}.json", entries_file)
@@ -59,6 +66,8 @@ def deploy(stage: str) -> None:
     if not _is_traced(stage):
         with step("tracing is off"):
             _stop_tracing(entries)
+    with step(f"stack {APP}-{stage}-auditing: saved queries, auditor's role, dashboard"):
+        _deploy_stack(f"{APP}-{stage}-auditing", AUDITING, stage)
     url = _url(api, api_stage)
     with step(f"first request: GET {url}/api/openapi.json"):
         _smoke(f"{url}/api/openapi.json")
@@ -79,6 +88,8 @@ def package(stage: str) -> None:
     template = (folder / "sam.json").relative_to(PROJECT)
     packaged = template.with_name("packaged.json")
     parameters = f"Stage={stage}" + (f" ExportsBucketName={bucket}" if bucket else "")
+    auditor = os.environ.get("AUDITOR_ARN")
+    auditing = f"Stage={stage}" + (f" AuditorArn={auditor}" if auditor else "")
     print(f"""
 Deploy it with a bucket of yours for the archives:
 
@@ -88,6 +99,8 @@ Deploy it with a bucket of yours for the archives:
     --use-json --output-template-file {packaged}
   aws cloudformation deploy --stack-name {APP}-{stage}-api --template-file {packaged} --s3-bucket BUCKET \\
     --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset
+  aws cloudformation deploy --stack-name {APP}-{stage}-auditing --template-file {AUDITING} \\
+    --parameter-overrides {auditing} --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset
 
 A stage is deployed this way or by `make deploy`, not by both: the functions have the same names.""")
 
@@ -129,14 +142,11 @@ def _check_target(stage: str) -> None:
         raise Failed(f"CloudFormation deployed this stage (stack {APP}-{stage}-api): see make package.")
 
 
-def _deploy_stack(stage: str) -> None:
-    given = {parameter: os.environ[name] for name, parameter in PARAMETERS.items() if os.environ.get(name)}
-    template = stacks.dump(stacks.load(PROJECT / RESOURCES))
-    stacks.apply(_client, f"{APP}-{stage}", template, {"Stage": stage, **given})
-    if stage == "prod":
-        _client("cloudformation").update_termination_protection(
-            StackName=f"{APP}-{stage}", EnableTerminationProtection=True
-        )
+def _deploy_stack(stack: str, source: str, stage: str) -> None:
+    given = {
+        parameter: os.environ[name] for name, parameter in PARAMETERS[source].items() if os.environ.get(name)
+    }
+    stacks.apply(_client, stack, stacks.dump(stacks.load(PROJECT / source)), {"Stage": stage, **given})
 
 
 def _variables(stage: str) -> dict[str, str]:

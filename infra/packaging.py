@@ -19,6 +19,7 @@ from infra.steps import Failed
 APP = "talktiko"
 GATEWAY = "infra/gateway.yaml"
 RESOURCES = "infra/resources.yaml"
+AUDITING = "infra/auditing.yaml"
 PROJECT_FILES = ("app.py", "chalicelib", "requirements.txt", ".chalice")
 ZIPPED_LIMIT = 50_000_000
 """Bytes that Lambda takes of one archive in a request."""

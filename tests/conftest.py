@@ -1,5 +1,7 @@
 """A local cloud of the tests' own: other port, other state, the real templates and package."""
 
+import io
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -71,6 +73,19 @@ def _clear_abandoned() -> None:
             for state in run.iterdir():
                 reset(Cloud(state, port=0))
             shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the app writes into its log meanwhile, in this process."""
+    from chalicelib.core.logs import log  # whoever imports it has read the settings
+
+    handler = log.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    text = io.StringIO()
+    before = handler.setStream(text)
+    yield text
+    handler.setStream(before)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from chalice.app import Blueprint
 
 from chalicelib.auth import schemas, service
+from chalicelib.core import audit
+from chalicelib.core.audit import Actor
 from chalicelib.core.clock import rfc3339
 from chalicelib.core.http import Call, endpoint
 from chalicelib.core.paging import Page, PageQuery, of_list
@@ -34,6 +36,14 @@ def sign_in(call: Call, body: schemas.SignIn) -> schemas.SignedIn:
     issued = service.issue(
         call.transaction, member, name=body.device_name, granted=["*"], kind="session", now=call.now
     )
+    actor = Actor(member.institution_id, member.id, issued.item.token_id, member.role)
+    audit.note(
+        call.transaction,
+        "session.started",
+        actor,
+        call.request_id,
+        replaced_token_ids=issued.replaced or None,
+    )
     return _signed_in(issued, user, member)
 
 
@@ -41,6 +51,7 @@ def sign_in(call: Call, body: schemas.SignIn) -> schemas.SignedIn:
 def sign_out(call: Call) -> None:
     """End the token in use."""
     service.revoke(call.transaction, call.caller, call.caller.token_id)
+    audit.note(call.transaction, "session.ended", call.caller, call.request_id)
 
 
 @endpoint(api, "GET", "/api/auth/me", abilities=[], returns=schemas.User)
@@ -78,13 +89,25 @@ def create_token(call: Call, body: schemas.TokenCreate) -> schemas.TokenCreated:
         expires_at=body.expires_at,
         now=call.now,
     )
-    return schemas.TokenCreated(token=issued.token, **_token(issued.item).model_dump())
+    created = _token(issued.item)
+    audit.note(
+        call.transaction,
+        "token.created",
+        call.caller,
+        call.request_id,
+        subject_token_id=created.id,
+        abilities=created.abilities,
+        expires_at=created.expires_at,
+        replaced_token_ids=issued.replaced or None,
+    )
+    return schemas.TokenCreated(token=issued.token, **created.model_dump())
 
 
 @endpoint(api, "DELETE", "/api/integrations/tokens/{token}", abilities=["tokens:write"], status=204)
 def revoke_token(call: Call, token: TokenId) -> None:
     """Revoke an API token."""
     service.revoke(call.transaction, call.caller, token)
+    audit.note(call.transaction, "token.revoked", call.caller, call.request_id, subject_token_id=token)
 
 
 def _signed_in(issued: service.Issued, user: service.User, member: Member) -> schemas.SignedIn:

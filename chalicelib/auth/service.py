@@ -29,10 +29,11 @@ class User:
 
 @dataclass(frozen=True)
 class Issued:
-    """A new token, its text shown this once."""
+    """A new token, its text shown this once. `replaced`: the tokens that made room for it."""
 
     token: str
     item: TokenItem
+    replaced: list[str]
 
 
 class EmailTaken(Invalid):
@@ -152,7 +153,7 @@ def issue(
     institutions.hold_token(
         transaction, member, token_id, instead_of=replaced, at_most=at_most, full=TooManyTokens()
     )
-    return Issued(token, item)
+    return Issued(token, item, replaced)
 
 
 def _replaceable(member: institutions.Member, kind: str, now: datetime) -> list[str]:

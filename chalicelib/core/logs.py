@@ -4,12 +4,19 @@ Never in a log: secrets, signatures, tokens, e-mail addresses, names, answers.
 """
 
 import time
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from chalicelib.core.settings import settings
 
-log = Logger(service="talktiko", level=settings().log_level, utc=True, log_record_order=["level", "message"])
+log = Logger(
+    service="talktiko",
+    level=settings().log_level,
+    utc=True,
+    use_rfc3339=True,
+    log_record_order=["level", "message"],
+)
 
 _METRICS = [
     {
@@ -25,6 +32,11 @@ _METRICS = [
 ]
 
 
+def embedded(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a line has as `_aws` so that CloudWatch reads metrics from it (embedded metric format)."""
+    return {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": metrics}
+
+
 def log_request(
     *,
     request_id: str,
@@ -37,8 +49,8 @@ def log_request(
 ) -> None:
     """The one line of a request: who called what with which result, and its metrics.
 
-    CloudWatch reads metrics from `_aws` (embedded metric format). Their dimensions are stage, method and
-    route, never the tenant: each combination is a metric that is paid for.
+    The dimensions of the metrics are stage, method and route, never the tenant: each combination is a metric
+    that is paid for.
     """
     log.info(
         "http.request",
@@ -53,5 +65,5 @@ def log_request(
         duration_ms=duration_ms,
         token_id=token_id,
         institution_id=institution_id,
-        _aws={"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": _METRICS},
+        _aws=embedded(_METRICS),
     )

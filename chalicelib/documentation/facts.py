@@ -6,10 +6,10 @@ So a limit that changes in the code changes in the guides. Values are Markdown.
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from chalicelib.auth import service as auth
-from chalicelib.core import events, idempotency, outbound, paging, storage
+from chalicelib.core import audit, events, idempotency, outbound, paging, storage
 from chalicelib.core.abilities import ABILITIES, EVERYTHING, Role, held
 from chalicelib.core.http import ENDPOINTS
 from chalicelib.core.openapi import document
@@ -20,7 +20,7 @@ from chalicelib.documentation.samples import SAMPLES, TOLERANCE_SECONDS, Sample
 from chalicelib.exports import kinds
 from chalicelib.exports import service as exports
 from chalicelib.institutions import service as institutions
-from chalicelib.webhooks import delivering, flow, recovery
+from chalicelib.webhooks import delivering, delivery_log, flow, recovery
 from chalicelib.webhooks import models as webhooks
 
 
@@ -96,6 +96,11 @@ def facts(base_url: str) -> Mapping[str, str]:
         "export_types": "\n".join(
             _export_type(name, list(kind.columns)) for name, kind in kinds.KINDS.items()
         ),
+        # auditing
+        "attempt_fields": _fields(delivery_log.ATTEMPT_FIELDS),
+        "closed_fields": _fields(delivery_log.CLOSED_FIELDS),
+        "audit_fields": _fields(audit.FIELDS),
+        "audit_actions": ", ".join(f"`{action}`" for action in get_args(audit.Action)),
     }
 
 
@@ -106,6 +111,10 @@ def _json(value: Any) -> str:
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _fields(told_of: Mapping[str, str]) -> str:
+    return _table(["field", "tells"], [(f"`{name}`", text) for name, text in told_of.items()])
 
 
 def _abilities() -> str:

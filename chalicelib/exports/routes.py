@@ -2,12 +2,11 @@
 
 from chalice.app import Blueprint
 
-from chalicelib.core import downloads
+from chalicelib.core import audit, downloads
 from chalicelib.core.clock import rfc3339, shown
 from chalicelib.core.downloads import DownloadLink, DownloadQuery
 from chalicelib.core.errors import Conflict
 from chalicelib.core.http import Call, Raw, endpoint
-from chalicelib.core.logs import log
 from chalicelib.core.paging import Page, PageQuery
 from chalicelib.core.types import ExportId
 from chalicelib.exports import models, schemas, service
@@ -87,7 +86,7 @@ def get_export(call: Call, id: ExportId) -> schemas.Export:
           refuses=[Conflict])  # fmt: skip
 def remove_export(call: Call, id: ExportId) -> None:
     """Cancel an export that is not finished, which stays in the list; remove a finished one with its file."""
-    service.remove(call.transaction, call.caller, id, call.now)
+    service.remove(call.transaction, call.caller, id, request_id=call.request_id, now=call.now)
 
 
 @endpoint(api, "GET", "/api/integrations/exports/{id}/manifest", abilities=["exports:read"],
@@ -110,14 +109,7 @@ def download_export(call: Call, query: DownloadQuery, id: ExportId) -> DownloadL
     host is another one.
     """
     url, until = service.link(call.caller.institution_id, id, call.now)
-    log.info(
-        "export.downloaded",
-        institution_id=call.caller.institution_id,
-        export_id=id,
-        token_id=call.caller.token_id,
-        member_id=call.caller.member_id,
-        request_id=call.request_id,
-    )
+    audit.note(call.transaction, "export.downloaded", call.caller, call.request_id, export_id=id)
     return downloads.answer(query, url, until)
 
 

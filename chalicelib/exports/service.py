@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 from zoneinfo import available_timezones
 
-from chalicelib.core import queues, storage, waking
+from chalicelib.core import audit, queues, storage, waking
 from chalicelib.core.clock import epoch, instant, shown
 from chalicelib.core.errors import Conflict, DomainError, Invalid, NotFound
 from chalicelib.core.ids import new_id
-from chalicelib.core.logs import log
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
 from chalicelib.core.tokens import Principal
@@ -89,7 +88,8 @@ def request(
         expires_at=epoch(now + models.KEPT),
     )
     models.add_job(transaction, job, now + PATIENCE, unfinished_at_most=unfinished_at_most)
-    transaction.after(lambda: _requested(job, caller))
+    audit.note(transaction, "export.requested", caller, request_id, export_id=job.sk, export_type=job.type)
+    transaction.after(lambda: wake([Place(institution_id=job.pk, export_id=job.sk)]))
     return job
 
 
@@ -153,19 +153,6 @@ def _check_selection(wish: Wish) -> None:
         raise Invalid(faults)
 
 
-def _requested(job: JobItem, caller: Principal) -> None:
-    log.info(
-        "export.requested",
-        institution_id=job.pk,
-        export_id=job.sk,
-        export_type=job.type,
-        token_id=caller.token_id,
-        member_id=caller.member_id,
-        request_id=job.request_id,
-    )
-    wake([Place(institution_id=job.pk, export_id=job.sk)])
-
-
 def wake(places: Sequence[Place]) -> list[bool]:
     """Ask for these jobs to be made. A lost message is made good by the sweeper."""
     return queues.send(EXPORTS_QUEUE, [queues.Outgoing(place, place.institution_id) for place in places])
@@ -210,7 +197,9 @@ def link(institution_id: str, export_id: str, now: datetime) -> tuple[str, datet
     return storage.link(job.file_key, file_name(job), media_type), now + storage.LINK_LIVES
 
 
-def remove(transaction: Transaction, caller: Principal, export_id: str, now: datetime) -> None:
+def remove(
+    transaction: Transaction, caller: Principal, export_id: str, *, request_id: str, now: datetime
+) -> None:
     """Cancel an unfinished export; forget a finished one, its file first. Raises `NotFound`, `Conflict`."""
     job = models.job_of(caller.institution_id, export_id, now)
     unfinished = job.status in models.UNFINISHED
@@ -220,14 +209,13 @@ def remove(transaction: Transaction, caller: Principal, export_id: str, now: dat
     else:
         storage.remove(file_key(job), manifest_key(job))
         models.remove(transaction, job)
-    transaction.after(
-        lambda: log.info(
-            "export.cancelled" if unfinished else "export.removed",
-            institution_id=job.pk,
-            export_id=job.sk,
-            token_id=caller.token_id,
-            member_id=caller.member_id,
-        )
+    audit.note(
+        transaction,
+        "export.cancelled" if unfinished else "export.removed",
+        caller,
+        request_id,
+        export_id=job.sk,
+        export_type=job.type,
     )
 
 

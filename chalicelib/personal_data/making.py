@@ -5,9 +5,10 @@ and a request is tried until it is done.
 import itertools
 import tempfile
 from datetime import datetime
+from typing import Literal
 
 from chalicelib.auth import service as auth
-from chalicelib.core import clock, storage
+from chalicelib.core import audit, clock, storage
 from chalicelib.core.clock import instant
 from chalicelib.core.errors import NotFound
 from chalicelib.core.logs import log
@@ -82,15 +83,21 @@ def _withdraw(export: RequestItem) -> None:
     models.expire_file(export, clock.now())
 
 
-def _finish(request: RequestItem, status: str) -> None:
+def _finish(request: RequestItem, status: Literal["completed", "cancelled"]) -> None:
     transaction = Transaction()
     models.finish(transaction, request, status, clock.now())
+    audit.note_by_itself(
+        transaction,
+        "personal_data.completed" if status == "completed" else "personal_data.cancelled",
+        request.pk,
+        request.request_id,
+        requested_by=request.requested_by,
+        **service.facts_of(request),
+    )
     try:
         transaction.commit()
     except NotQueued:
         _clear_up(models.request_of(request.pk, request.sk, clock.now()))
-    else:
-        service.audit(status, request)
 
 
 def _clear_up(request: RequestItem) -> None:

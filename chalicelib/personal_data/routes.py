@@ -2,12 +2,11 @@
 
 from chalice.app import Blueprint
 
-from chalicelib.core import downloads
+from chalicelib.core import audit, downloads
 from chalicelib.core.clock import shown
 from chalicelib.core.downloads import DownloadLink, DownloadQuery
 from chalicelib.core.errors import Conflict
 from chalicelib.core.http import Call, Raw, endpoint
-from chalicelib.core.logs import log
 from chalicelib.core.types import DataRequestId, MemberId
 from chalicelib.personal_data import models, schemas, service
 from chalicelib.personal_data.models import RequestItem
@@ -60,15 +59,8 @@ def get_data_request(call: Call, id: DataRequestId) -> schemas.DataRequest:
 def download_personal_data(call: Call, query: DownloadQuery, id: DataRequestId) -> DownloadLink | Raw:
     """Download an archive of personal data: 302 to a link that works for five minutes, as for exports."""
     request, url, until = service.link(call.caller.institution_id, id, call.now)
-    log.info(
-        "personal_data.downloaded",
-        institution_id=request.pk,
-        data_request_id=request.sk,
-        learner_id=request.learner_id,
-        token_id=call.caller.token_id,
-        member_id=call.caller.member_id,
-        request_id=call.request_id,
-    )
+    facts = service.facts_of(request)
+    audit.note(call.transaction, "personal_data.downloaded", call.caller, call.request_id, **facts)
     return downloads.answer(query, url, until)
 
 

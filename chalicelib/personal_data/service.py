@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.auth import service as auth
-from chalicelib.core import queues, storage, waking
+from chalicelib.core import audit, queues, storage, waking
 from chalicelib.core.abilities import Role
 from chalicelib.core.clock import epoch, instant
 from chalicelib.core.errors import Conflict, DomainError, NotFound
 from chalicelib.core.ids import is_id, new_id
-from chalicelib.core.logs import log
 from chalicelib.core.store import Transaction
 from chalicelib.core.tokens import Principal
 from chalicelib.institutions import service as institutions
@@ -83,26 +82,18 @@ def _ask(
         expires_at=epoch(now + models.KEPT),
     )
     models.add(transaction, request, now + PATIENCE)
-    transaction.after(lambda: _asked(request, caller))
+    audit.note(transaction, "personal_data.requested", caller, request_id, **facts_of(request))
+    transaction.after(lambda: wake([Place(institution_id=request.pk, data_request_id=request.sk)]))
     return request
 
 
-def _asked(request: RequestItem, caller: Principal) -> None:
-    audit("requested", request, token_id=caller.token_id)
-    wake([Place(institution_id=request.pk, data_request_id=request.sk)])
-
-
-def audit(what: str, request: RequestItem, token_id: str | None = None) -> None:
-    """The line that answers who asked for what about whom, by ids alone."""
-    log.info(
-        f"personal_data.{request.type}_{what}",
-        institution_id=request.pk,
-        data_request_id=request.sk,
-        learner_id=request.learner_id,
-        requested_by=request.requested_by,
-        request_id=request.request_id,
-        token_id=token_id,
-    )
+def facts_of(request: RequestItem) -> dict[str, str]:
+    """What an audit line says of a request: about whom it is, by ids alone."""
+    return {
+        "data_request_id": request.sk,
+        "data_request_type": request.type,
+        "learner_id": request.learner_id,
+    }
 
 
 def wake(places: Sequence[Place]) -> list[bool]:

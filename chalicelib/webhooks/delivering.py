@@ -20,11 +20,11 @@ from chalicelib.core.clock import instant, rfc3339
 from chalicelib.core.errors import Invalid, NotFound
 from chalicelib.core.events import Event, new_event
 from chalicelib.core.ids import moment_of, new_id
-from chalicelib.core.logs import log
+from chalicelib.core.logs import embedded, log
 from chalicelib.core.outbound import Outcome
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Stale, Transaction
-from chalicelib.webhooks import endpoints, flow, models, service, statistics
+from chalicelib.webhooks import delivery_log, endpoints, flow, models, service, statistics
 from chalicelib.webhooks.endpoints import Ticket
 from chalicelib.webhooks.events import WebhookDisabled, WebhookPing
 from chalicelib.webhooks.flow import Wait
@@ -189,7 +189,7 @@ def ping_url(
     outcome = _post(url, delivery, event, 1, headers, [signing], base_url=base_url)
     if outcome.error_class == "invalid_url":
         raise Invalid({"url": [outcome.error or "is not a URL"]})
-    _log(delivery, url, event, 1, outcome, judge(outcome, 1, (), 0, now), None)
+    _log(delivery, url, event, now, outcome, judge(outcome, 1, (), 0, now), None)
     return outcome
 
 
@@ -231,17 +231,8 @@ def _close(delivery: DeliveryItem, status: str, now: datetime, reason: str | Non
     """End a delivery without an attempt."""
     transaction = Transaction()
     models.finish(transaction, delivery, status=status, now=now, reason=reason)
+    transaction.after(lambda: delivery_log.closed(delivery, status, reason))
     _commit(transaction, delivery)
-    write = log.error if reason == "internal" else log.info
-    write(
-        "webhook.delivery.closed",
-        institution_id=delivery.institution_id,
-        webhook_id=delivery.pk,
-        delivery_id=delivery.sk,
-        event_id=delivery.event_id,
-        status=status,
-        reason=reason,
-    )
 
 
 def _send(
@@ -256,7 +247,7 @@ def _send(
     now = clock.now()
     verdict = judge(outcome, number, schedule, random.uniform(-JITTER, JITTER), now)  # noqa: S311
     next_at = None if verdict.retry_in is None else now + timedelta(seconds=verdict.retry_in)
-    _log(delivery, hook.url, event, number, outcome, verdict, next_at)
+    _log(delivery, hook.url, event, sent_at, outcome, verdict, next_at)
     why_disabled = _judge_endpoint(delivery, outcome, verdict, ticket, now)
     recorded = models.attempt(
         delivery,
@@ -361,7 +352,7 @@ def _disable(transaction: Transaction, hook: WebhookItem, reason: str, now: date
         _NotEnabled(),
     )
     models.reset_health(transaction, hook.sk, rate_limit=hook.rate_limit)
-    audit.note_by_itself(transaction, "webhook.disabled", hook.pk, webhook_id=hook.sk, reason=reason)
+    audit.note_by_itself(transaction, "webhook.disabled", hook.pk, None, webhook_id=hook.sk, reason=reason)
     data = WebhookDisabled(webhook_id=hook.sk, reason=reason)
     outbox.add(transaction, new_event(data, institution_id=hook.pk, now=now))
 
@@ -414,24 +405,33 @@ def _log(
     delivery: DeliveryItem,
     address: str,
     event: Event,
-    number: int,
+    sent_at: datetime,
     outcome: Outcome,
     verdict: Verdict,
     next_at: datetime | None,
 ) -> None:
-    """The auditor's line: what was sent to whom, when, with which result. No secret, no learner data."""
+    """The auditor's line: what was sent to whom, when, with which result; and the metrics, but of tests."""
     url = urlsplit(address)
     took = outcome.durations
     write = {"delivered": log.info, "retrying": log.warning, "failed": log.error}[verdict.status]
+    counted: dict[str, Any] = {
+        "attempts": 1,
+        "delivered": int(verdict.status == "delivered"),
+        "exhausted": int(verdict.reason == "exhausted"),
+        "_aws": embedded(delivery_log.METRICS),
+    }
     write(
-        "webhook.delivery.attempt",
+        delivery_log.ATTEMPT,
+        stage=settings().stage,
         institution_id=delivery.institution_id,
         webhook_id=delivery.pk or None,
         delivery_id=delivery.sk,
         event_id=event.id,
         event_type=event.type,
-        attempt=number,
+        sent_at=rfc3339(sent_at),
+        attempt=int(delivery.attempts_made) + 1,
         trigger=delivery.trigger,
+        resend_of=delivery.resend_of,
         resumed=(delivery.claims or 1) > 1,
         url_scheme=url.scheme,
         url_host=url.hostname,
@@ -454,4 +454,5 @@ def _log(
         next_attempt_at=None if next_at is None else rfc3339(next_at),
         request_id=delivery.request_id,
         body_sha256=hashlib.sha256(event.body).hexdigest(),
+        **({} if delivery.trigger == "test" else counted),
     )

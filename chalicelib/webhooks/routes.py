@@ -7,6 +7,7 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib.core import audit, events
+from chalicelib.core.audit import Action
 from chalicelib.core.clock import rfc3339, shown
 from chalicelib.core.errors import Invalid
 from chalicelib.core.http import Call, endpoint
@@ -252,7 +253,8 @@ def recover_webhook(call: Call, body: schemas.RecoveryRequest, id: WebhookId) ->
         request_id=call.request_id,
         now=call.now,
     )
-    _note(call, "webhook.recovery_requested", id, recovery_id=job.sk, since=job.since, until=job.until)
+    span = {"since": shown(job.since), "until": shown(job.until)}
+    _note(call, "webhook.recovery_requested", id, recovery_id=job.sk, **span)
     return _recovery(job)
 
 
@@ -264,7 +266,7 @@ def get_recovery(call: Call, id: WebhookId, recovery: RecoveryId) -> schemas.Rec
     return _recovery(models.recovery_of(hook.sk, recovery, call.now))
 
 
-def _note(call: Call, action: str, webhook_id: str, **facts: Any) -> None:
+def _note(call: Call, action: Action, webhook_id: str, **facts: Any) -> None:
     audit.note(call.transaction, action, call.caller, call.request_id, webhook_id=webhook_id, **facts)
 
 

@@ -16,7 +16,7 @@ from chalicelib.core.events import Event, catalogue
 from chalicelib.core.ids import moment_of, new_id
 from chalicelib.core.settings import settings
 from chalicelib.core.store import Transaction
-from chalicelib.webhooks import models, rotation, signing
+from chalicelib.webhooks import delivery_log, models, rotation, signing
 from chalicelib.webhooks.models import DeliveryItem, Place, WebhookItem
 from chalicelib.webhooks.rotation import Secret
 
@@ -194,16 +194,17 @@ def fan_out(event: Event, now: datetime) -> None:
             now=event.created_at,
         )
         if hook.status != "enabled":
-            models.add_delivery(models.finished(delivery, "skipped", now))
-        elif models.add_delivery(delivery) or _unfinished(delivery):
+            skipped = models.finished(delivery, "skipped", now)
+            if models.add_delivery(skipped) or _status_of(skipped) == "skipped":
+                delivery_log.closed(skipped, "skipped")
+        elif models.add_delivery(delivery) or _status_of(delivery) == "pending":
             woken.append(place_of(delivery))
     wake(woken)
 
 
-def _unfinished(delivery: DeliveryItem) -> bool:
-    """A repeated fan-out wakes what the first one may have died before waking."""
-    found = DeliveryItem.get(delivery.pk, delivery.sk, consistent_read=True)
-    return bool(found.status == "pending")
+def _status_of(delivery: DeliveryItem) -> str:
+    """A repeated fan-out does what the first one may have died before doing."""
+    return str(DeliveryItem.get(delivery.pk, delivery.sk, consistent_read=True).status)
 
 
 def wants(subscriptions: Iterable[str], event_type: str) -> bool:

@@ -1,7 +1,8 @@
 """Deploy into the local cloud what production gets: the templates of infra/ and the package Chalice builds.
 
-Two stacks: `talktiko-local` holds the data (infra/resources.yaml), `talktiko-local-api` the functions and the
-API. Each carries the hash of what it was made from as a tag, so that an unchanged one costs a single read.
+Three stacks: `talktiko-local` holds the data (infra/resources.yaml), `talktiko-local-api` the functions and
+the API, `talktiko-local-auditing` what auditors use (infra/auditing.yaml). Each carries the hash of what it
+was made from as a tag, so that an unchanged one costs a single read.
 """
 
 import contextlib
@@ -14,12 +15,13 @@ from typing import Any
 
 from infra import packaging, stacks
 from infra.local.cloud import REGION, REPOSITORY, Cloud
-from infra.packaging import GATEWAY, PROJECT_FILES, RESOURCES
+from infra.packaging import AUDITING, GATEWAY, PROJECT_FILES, RESOURCES
 from infra.steps import step
 
 STAGE = "local"
 RESOURCES_STACK = "talktiko-local"
 API_STACK = "talktiko-local-api"
+AUDITING_STACK = "talktiko-local-auditing"
 ARTIFACTS = "talktiko-local-artifacts"
 LOCAL_GATEWAY = Path(__file__).with_name("gateway.yaml")
 
@@ -31,7 +33,9 @@ def deploy(cloud: Cloud, environment: dict[str, str] | None = None, project: Pat
     """
     variables = {"STAGE": STAGE, "PUBLIC_URL": cloud.base_url, **(environment or {})}
     data_changed = deploy_resources(cloud, project / RESOURCES)
-    return _deploy_api(cloud, variables, project) or data_changed
+    api_changed = _deploy_api(cloud, variables, project)
+    auditing_changed = _deploy_auditing(cloud, project / AUDITING)
+    return data_changed or api_changed or auditing_changed
 
 
 # Data
@@ -64,6 +68,19 @@ def expire_items(cloud: Cloud, stack: str, template: dict[str, Any]) -> None:
                 TableName=physical[name],
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": wanted["AttributeName"]},
             )
+
+
+def _deploy_auditing(cloud: Cloud, source: Path) -> bool:
+    """Deploy what auditors use, if it has changed. The account itself may assume their role."""
+    content = _hash([source])
+    if stacks.content_of(cloud.client, AUDITING_STACK) == content:
+        return False
+    account = cloud.client("sts").get_caller_identity()["Account"]
+    parameters = {"Stage": STAGE, "AuditorArn": f"arn:aws:iam::{account}:root"}
+    template = stacks.dump(stacks.load(source))
+    with step(f"deploying {source.name} as {AUDITING_STACK}"):
+        stacks.apply(cloud.client, AUDITING_STACK, template, parameters, content=content)
+    return True
 
 
 # Functions and API

@@ -18,6 +18,7 @@ from typing import Any
 from ministack import app  # type: ignore[import-not-found]
 from ministack.core import iam_actions, persistence  # type: ignore[import-not-found]
 from ministack.services import apigateway_v1, eventbridge, kms, lambda_svc  # type: ignore[import-not-found]
+from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
 
 def hold(lock_file: str) -> object:
@@ -245,6 +246,22 @@ def authorize_sqs_batches() -> None:
     iam_actions.extract_iam_action = action
 
 
+def take_saved_queries() -> None:
+    """Let a template declare saved queries of Logs Insights: MiniStack refused the stack.
+
+    It keeps none of them, and its Insights could not run them.
+    """
+
+    def saved(name: str) -> tuple[str, dict[str, str]]:
+        return name, {"QueryDefinitionId": name}
+
+    provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+        "create": lambda _logical, properties, _stack: saved(properties["Name"]),
+        "update": lambda _physical, _old, properties, _stack: saved(properties["Name"]),
+        "delete": lambda _physical, _properties: None,
+    }
+
+
 def main() -> None:
     lock = hold(sys.argv[1])
     isolate_functions(os.environ.pop("FUNCTION_PYTHON"))
@@ -257,6 +274,7 @@ def main() -> None:
     shorten_schedules(float(os.environ.pop("MINUTE_SECONDS")))
     check_kms_like_aws()
     authorize_sqs_batches()
+    take_saved_queries()
     sys.argv = sys.argv[:1]  # MiniStack reads the rest as its own options
     app.main()
     del lock

@@ -686,22 +686,3 @@ def test_a_url_is_tried_before_there_is_a_webhook(system: System, owner: str, re
     assert inside.body["data"]["error_class"] == "blocked_address"
     for wrong in ({"url": "ftp://x.example/"}, {"url": receiver.url, "secret": "x"}):
         assert system.call("POST", f"{WEBHOOKS}/test", wrong, token=owner).status == 422
-
-
-def test_who_changed_what_is_told_to_auditors(
-    system: System, hook: Hook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from chalicelib.core.logs import log
-
-    lines: list[dict[str, Any]] = []
-    monkeypatch.setattr(log, "info", lambda message, **facts: lines.append({"message": message, **facts}))
-    hook.post("/rotate-secret", {})
-    hook.post("/disable")
-    hook.post("/enable")
-    told = [line for line in lines if line["message"] == "audit"]
-    assert [line["action"] for line in told] == [
-        "webhook.secret_rotated", "webhook.disabled", "webhook.enabled",
-    ]  # fmt: skip
-    assert {line["webhook_id"] for line in told} == {hook.id}
-    assert all(line["member_id"] and line["token_id"] and line["institution_id"] == SCHOOL for line in told)
-    assert "whsec_" not in json.dumps(told, default=str)

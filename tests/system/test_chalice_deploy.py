@@ -22,8 +22,16 @@ from tests.receiver import Receiver, receiving
 from tests.system.client import Client
 from tests.system.local_cloud.toys import eventually, log_text
 
-SCHEDULED = ("sweep-outbox", "sweep-deliveries", "sweep-exports")
-QUEUES = ("events", "exports", "webhook-deliveries")
+SCHEDULED = ("sweep-outbox", "sweep-deliveries", "sweep-exports", "sweep-publications")
+"""Every minute."""
+QUEUES = (
+    "data-requests",
+    "events",
+    "exports",
+    "standings",
+    "webhook-deliveries",
+    "webhook-recoveries",
+)
 NEW_ROUTE = """
 
 @app.route("/api/new")
@@ -180,7 +188,10 @@ def test_a_first_deploy_that_died_midway_is_repeated(
 
     told = ops.make_deploy()
 
-    assert_in_order(told, "stack", "reading what is deployed", "chalice deploy", "gateway", "first request")
+    steps = ("stack", "reading what is deployed", "chalice deploy", "gateway", "auditing", "first request")
+    assert_in_order(told, *steps)
+    roles = [role["RoleName"] for role in ops.cloud.client("iam").list_roles()["Roles"]]
+    assert "talktiko-local-auditor" not in roles, "nobody was named"
     assert_at_work(ops, request.getfixturevalue("accounts"), receiver)
     traced = Client(ops.base_url).call("TRACE", "/api/courses")
     assert (traced.status, traced.body["title"]) == (404, "Not Found"), "the gateway's own answer is ours"
@@ -234,7 +245,7 @@ def test_make_package_tells_sizes_and_how_to_deploy_them(ops: Ops) -> None:
     assert set(zipped) == {"deployment.zip", "layer-deployment.zip"}
     assert 1 < sum(zipped.values()) < 50
     commands = told.replace("\\\n", " ")
-    assert len(re.findall(r"^  aws cloudformation (?:deploy|package) ", commands, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  aws cloudformation (?:deploy|package) ", commands, re.MULTILINE)) == 4
     for path in re.findall(r"--template-file (\S+(?:sam\.json|\.yaml))", commands):
         assert (ops.project / path).exists()
 

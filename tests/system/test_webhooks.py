@@ -5,10 +5,13 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from infra import audit, insights
+from infra.grouping import Row
 from tests.conftest import LocalCloud
 from tests.receiver import Receiver, receiving
 from tests.system.client import Client
@@ -213,3 +216,30 @@ def test_a_secret_is_shown_once_and_replayed_sealed(
 
 def test_a_learner_may_not_see_webhooks(learner: Client) -> None:
     assert learner.get(WEBHOOKS).body["ability"] == "webhooks:read"
+
+
+def test_an_auditor_is_told_the_life_of_a_delivery(
+    local_cloud: LocalCloud, owner: Client, learner: Client, hook: dict[str, Any], receiver: Receiver
+) -> None:
+    """By the saved query's own text, on the log groups that the functions have written."""
+    receiver.answers = [500]
+    answer_something(learner)
+    path = f"{WEBHOOKS}/{hook['id']}/deliveries"
+    (row,) = eventually(lambda: owner.get(f"{path}?status=delivered").body["data"])
+    again = owner.call("POST", f"{path}/{row['id']}/resend").body["data"]["id"]
+    saved = audit.saved("local")["life-of-a-delivery"]
+    query = insights.parse(saved.asking(row["id"]))
+    since = datetime.now(UTC) - timedelta(minutes=10)
+
+    def told() -> list[Row]:
+        found = query.run(saved.lines(local_cloud.client("logs"), since))
+        return found if len(found) >= 4 else []
+
+    first, second, resent, last = eventually(told)
+    assert [(one["attempt"], one["status_code"], one["outcome"]) for one in (first, second, last)] == [
+        (1, 500, "retrying"), (2, 200, "delivered"), (1, 200, "delivered"),
+    ]  # fmt: skip
+    assert first["next_attempt_at"] > first["@timestamp"].replace(" ", "T")
+    assert (resent["action"], resent["delivery_id"]) == ("webhook.delivery_resent", again)
+    assert resent["member_id"] == owner.get("/api/auth/me").body["data"]["member_id"]
+    assert (last["delivery_id"], last["resend_of"]) == (again, row["id"])

@@ -25,6 +25,7 @@ GUIDES = (
     Guide("events", "Events"),
     Guide("verifying-webhooks", "Verifying webhooks"),
     Guide("exports", "Exports"),
+    Guide("auditing", "Auditing"),
 )
 
 

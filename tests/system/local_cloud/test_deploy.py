@@ -35,6 +35,18 @@ Resources:
       TimeToLiveSpecification: {Enabled: true, AttributeName: expires_at}
 """
 
+AUDITING = """
+Parameters:
+  Stage: {Type: String}
+  AuditorArn: {Type: String}
+Resources:
+  Everything:
+    Type: AWS::Logs::QueryDefinition
+    Properties:
+      Name: !Sub talktiko-${Stage}/everything
+      QueryString: fields @message
+"""
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,6 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / ".chalice" / "config.json").write_text(json.dumps(config))
     (root / "requirements.txt").touch()
     (root / "infra" / "resources.yaml").write_text(RESOURCES)
+    (root / "infra" / "auditing.yaml").write_text(AUDITING)
     (root / "app.py").write_text(APP.format(route="first"))
     return root
 

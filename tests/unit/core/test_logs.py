@@ -2,14 +2,12 @@
 
 import io
 import json
-import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from chalicelib.core.logs import log, log_request
+from chalicelib.core.logs import log_request
 
 FACTS: dict[str, Any] = {
     "request_id": "req-1",
@@ -19,17 +17,6 @@ FACTS: dict[str, Any] = {
     "token_id": "tok_1",
     "institution_id": "ins_1",
 }
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """What stands in the log."""
-    handler = log.registered_handler
-    assert isinstance(handler, logging.StreamHandler)
-    text = io.StringIO()
-    before = handler.setStream(text)
-    yield text
-    handler.setStream(before)
 
 
 def line(written: io.StringIO, status: int) -> dict[str, Any]:
