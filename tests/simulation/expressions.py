@@ -1,6 +1,6 @@
 """DynamoDB's condition and update expressions, as far as our code writes them; anything else is refused.
 
-Each text is read once and kept as a function, since PynamoDB numbers its placeholders the same way every time.
+Each text is read once and kept as a function: PynamoDB numbers its placeholders the same way every time.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 """
 
@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 Row = dict[str, Any]
@@ -21,7 +21,8 @@ Update = Callable[[Row, Named, Values], Row]
 
 _TOKEN = re.compile(r"\s*([#:]?\w+|<>|<=|>=|[=<>(),+-])")
 _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le,
+    ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _VERBS = ("SET", "REMOVE", "ADD")
 
@@ -50,7 +51,7 @@ class _Reader:
         return True
 
 
-@lru_cache(maxsize=None)
+@cache
 def condition(text: str) -> Condition:
     reader = _Reader(text)
     found = _either(reader)
@@ -99,7 +100,9 @@ def _single(reader: _Reader) -> Condition:
         low = _operand(reader)
         reader.take("AND")
         high = _operand(reader)
-        return lambda *given: _holds(">=", left(*given), low(*given)) and _holds("<=", left(*given), high(*given))
+        return lambda *given: (
+            _holds(">=", left(*given), low(*given)) and _holds("<=", left(*given), high(*given))
+        )
     sign = reader.take()
     right = _operand(reader)
     return lambda *given: _holds(sign, left(*given), right(*given))
@@ -131,7 +134,7 @@ def _begins(value: Any, beginning: Any) -> bool:
     return value is not None and "S" in value and value["S"].startswith(beginning["S"])
 
 
-@lru_cache(maxsize=None)
+@cache
 def update(text: str) -> Update:
     """A function to the row after the update. All of it reads the row as it was before."""
     reader = _Reader(text)

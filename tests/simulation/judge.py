@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.core.ids import moment_of
 from chalicelib.core.settings import settings
 from chalicelib.webhooks import delivering, flow, recovery, service
 from chalicelib.webhooks.flow import Health
@@ -127,7 +129,9 @@ class Ledger:
         if old is None:
             return
         if old.is_final and (old.how, old.attempts) != (new.how, new.attempts):
-            self.world.fault(f"{new.id} was {old.how} after {old.attempts}, is {new.how} after {new.attempts}")
+            self.world.fault(
+                f"{new.id} was {old.how} after {old.attempts}, is {new.how} after {new.attempts}"
+            )
         if new.attempts - old.attempts not in (0, 1):
             self.world.fault(f"{new.id} went from {old.attempts} attempts to {new.attempts}")
 
@@ -148,7 +152,8 @@ class Ledger:
         if at_once > flow.AT_ONCE + 1 and webhook_id not in self.was_reset:  # a probe may come on top
             world.fault(f"{at_once} requests at once to {sent.webhook_id}")
         status, since = self.status[webhook_id]
-        if status != "enabled" and world.seconds - since > FUNCTION_SECONDS and delivery.trigger != "test":
+        is_late = world.seconds - since > FUNCTION_SECONDS and not (sent.task and sent.task.process.outlives)
+        if status != "enabled" and is_late and delivery.trigger != "test":
             world.fault(f"{sent.webhook_id} is {status} since {since:.0f} and was sent {sent.delivery_id}")
 
     def _too_much(self, sent: Sent, delivery: Delivery) -> None:
@@ -168,7 +173,7 @@ class Ledger:
 
     def unsettled(self) -> dict[str, Any]:
         left = {
-            "deliveries": sorted(self.unfinished),
+            "deliveries": sorted(one for one in self.unfinished if not self._waits_for_nobody(one)),
             "events": sorted(self.markers),
             "jobs": sorted(self.jobs),
             "queues": {
@@ -178,6 +183,11 @@ class Ledger:
             },
         }
         return {name: what for name, what in left.items() if what}
+
+    def _waits_for_nobody(self, delivery_id: str) -> bool:
+        """Parked when its webhook was deleted: it is cancelled when it would be too late, after 72 hours."""
+        webhook_id = self._webhook_of[delivery_id]
+        return not self.exists(webhook_id) and self.deliveries[webhook_id][delivery_id].status == "parked"
 
 
 def _is_alive(sent: Sent) -> bool:
@@ -275,21 +285,18 @@ def _judge_delivery(storm: Storm, hook: Hook, delivery: Delivery) -> None:
 
 
 def _follows(storm: Storm, hook: Hook, delivery: Delivery) -> bool:
-    retries = 0 if delivery.trigger == "test" else len(settings().webhook_retry_schedule)
-    match delivery.how:
-        case "delivered":
-            return hook.taken[delivery.event_id] > 0
-        case "failed exhausted":
-            return delivery.attempts == retries + 1
-        case "failed gone":
-            return delivery.code == "410"
-        case "failed internal":
-            return storm.world.counts["deaths"] + storm.world.counts["failed calls"] >= delivering.CLAIMS_AT_MOST
-        case "skipped":
-            return hook.id in storm.ledger.was_disabled
-        case "cancelled":
-            return not storm.ledger.exists(hook.id)
-    return False
+    counts, retries = storm.world.counts, len(settings().webhook_retry_schedule)
+    waited = datetime.fromisoformat(delivery.finished_at or delivery.created_at) - moment_of(delivery.id)
+    return {
+        "delivered": hook.taken[delivery.event_id] > 0,
+        "failed exhausted": delivery.attempts == (1 if delivery.trigger == "test" else retries + 1),
+        "failed gone": delivery.code == "410",
+        "failed expired": waited >= flow.LATE_AFTER,
+        "failed internal": counts["deaths"] + counts["failed calls"] >= delivering.CLAIMS_AT_MOST,
+        "skipped": hook.id in storm.ledger.was_disabled,
+        "cancelled": not storm.ledger.exists(hook.id),
+        "parked": not storm.ledger.exists(hook.id),
+    }.get(delivery.how, False)
 
 
 def _judge_statistics(storm: Storm, hook: Hook) -> None:
@@ -300,7 +307,9 @@ def _judge_statistics(storm: Storm, hook: Hook) -> None:
         if row["pk"]["S"] == hook.id and row["sk"]["S"].startswith("STATS#")
     ]
     counted = sum(int(hour["attempts"]) for hour in hours)
-    results = sum(int(n) for hour in hours for name, n in hour.items() if name.startswith(("succ", "failed_")))
+    results = sum(
+        int(n) for hour in hours for name, n in hour.items() if name.startswith(("succ", "failed_"))
+    )
     classes = sum(int(n) for hour in hours for name, n in hour.items() if name.startswith("within_"))
     expected = storm.ledger.counted[hook.id] - storm.world.lost_counts[hook.id]
     if not counted == results == classes == expected:

@@ -5,7 +5,7 @@ others; `tests/store/test_simulated_store.py` compares it with the local cloud's
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -39,25 +39,21 @@ class Rows:
     order: dict[str, list[tuple[str, Key]]] = field(default_factory=dict)
     rows: dict[Key, Row] = field(default_factory=dict)
 
-    def put(self, key: Key, row: Row) -> None:
-        place = self._place(row)
-        before = self.rows.get(key)
-        if before is None or self._place(before) != place:
-            self.remove(key)
-            if place is None:
-                return
-            insort(self.order.setdefault(place[0], []), (place[1], key))
-        self.rows[key] = row
+    def set(self, key: Key, row: Row | None) -> None:
+        before, after = self._place(self.rows.get(key)), self._place(row)
+        if before is not None and before != after:
+            entries = self.order[before[0]]
+            del entries[bisect_left(entries, (before[1], key))]
+            del self.rows[key]
+        if after is not None and row is not None:
+            if before != after:
+                insort(self.order.setdefault(after[0], []), (after[1], key))
+            self.rows[key] = row
 
-    def remove(self, key: Key) -> None:
-        row = self.rows.pop(key, None)
-        if row is not None:
-            hash_value, sort = self._place(row) or ("", "")
-            entries = self.order[hash_value]
-            del entries[bisect_left(entries, (sort, key))]
-
-    def _place(self, row: Row) -> Key | None:
-        """None for a row that an index leaves out."""
+    def _place(self, row: Row | None) -> Key | None:
+        """None for a row that is not there, or that an index leaves out."""
+        if row is None:
+            return None
         values = [row[name]["S"] for name in self.described.keys if name in row]
         if len(values) < len(self.described.keys):
             return None
@@ -68,14 +64,18 @@ class Refused(ClientError):
     """What DynamoDB answers to a condition that does not hold."""
 
     def __init__(self, code: str, operation: str, **members: Any) -> None:
-        super().__init__({"Error": {"Code": code, "Message": code}, **members}, operation)
+        answer: Any = {"Error": {"Code": code, "Message": code}, **members}
+        super().__init__(answer, operation)
 
 
 class Store:
-    """The tables of a stage. `watch` is told of every write."""
+    """The tables of a stage. `watch` is told of every write; `soon` is asked to bring indexes up to date, as
+    DynamoDB does that a moment later.
+    """
 
-    def __init__(self, watch: Iterable[Write] = ()) -> None:
-        self.watch = list(watch)
+    def __init__(self, soon: Callable[[Callable[[], None]], None] = lambda step: step()) -> None:
+        self.watch: list[Write] = []
+        self._soon = soon
         self.tables: dict[str, dict[str, Rows]] = {
             name: {index: Rows(described) for index, described in all_.items()}
             for name, all_ in tables().items()
@@ -97,14 +97,19 @@ class Store:
 
     def _write(self, table: str, key: Key, row: Row | None) -> None:
         parts = self.tables[table]
-        before = parts[""].rows.get(key)
-        for rows in parts.values():
-            if row is None:
-                rows.remove(key)
-            else:
-                rows.put(key, row)
-        for watch in self.watch:
-            watch(table, before, row)
+        rows = parts[""]
+        before = rows.rows.get(key)
+        rows.set(key, row)
+        if len(parts) > 1:
+            self._soon(lambda: self._index(table, key))
+        if before != row:
+            for watch in self.watch:
+                watch(table, before, row)
+
+    def _index(self, table: str, key: Key) -> None:
+        rows, *indexes = self.tables[table].values()
+        for index in indexes:
+            index.set(key, rows.rows.get(key))
 
     def _decide(self, kind: str, request: Mapping[str, Any]) -> tuple[str, Key, Row | None, bool]:
         """What a write leaves of which row, and whether its condition holds."""

@@ -1,8 +1,8 @@
 """A storm: events happen while everything fails, then calm, then what must be true of every event.
 
-`run(seed)` makes a world, lets institutions and their webhooks live in it for some minutes of bad weather, in which
-processes die at any call, messages come late, twice or not at all, and receivers fail in every way; then the
-weather clears, and the sweepers and the owners have what they need to bring everything to its end.
+`run(seed, …)` makes a world, lets institutions and their webhooks live in it for some minutes of bad weather,
+in which processes die at any call, messages come late, twice or not at all, and receivers fail in every way;
+then the weather clears, and sweepers and owners bring everything to its end.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -31,6 +32,8 @@ SCHOOLS = ("ins_01KAXG7Y0000000000000000A1", "ins_01KAXG7Y0000000000000000B2")
 BASE = "http://127.0.0.1:9000"
 TYPES = ("export.failed", "course.completed", "streak.extended")
 SETTLES_WITHIN = 8 * 3600.0
+LONG = 6 * 24 * 60.0
+"""Minutes: more than it takes until a delivery is too late, and a receiver that only fails is given up."""
 
 
 class ChangeItem(Table):
@@ -54,8 +57,7 @@ class Hook:
     secret: str
     events: list[str]
     moods: list[tuple[float, str]] = field(default_factory=list)
-    """How the receiver behaves until when; well afterwards, unless it is `lost`."""
-    lost: bool = False
+    """How the receiver behaves until when; well afterwards."""
     deleted: bool = False
     recovered: bool = False
     taken: Counter[str] = field(default_factory=Counter)
@@ -73,11 +75,11 @@ class Report:
 
 
 class Storm:
-    def __init__(self, world: World, seed: int, events: int) -> None:
+    def __init__(self, world: World, seed: int, events: int, minutes: float | None = None) -> None:
         self.world = world
         self.chance = Random(f"storm {seed}")  # noqa: S311 (a seed replays its run)
         self.events = events
-        self.minutes = self.chance.uniform(10, 40) + events / 20
+        self.minutes = minutes or self.chance.uniform(10, 40) + events / 20
         self.hooks: dict[str, Hook] = {}
         self.tried: dict[str, Event] = {}
         self.settled_at: float | None = None
@@ -98,13 +100,17 @@ class Storm:
             world.at(chance.uniform(0, self.ends), lambda: self.happen(chance.choice(SCHOOLS)))
         for _ in range(chance.randint(0, 2 * len(self.hooks))):
             hook = chance.choice(list(self.hooks.values()))
-            world.at(chance.uniform(0, self.ends), lambda hook=hook: self.meddle(hook))
+            world.at(chance.uniform(0, self.ends), partial(self.meddle, hook))
         for service_name in ("dynamodb", "sqs"):
             if chance.random() < 0.3:
                 at, lasts = chance.uniform(0, self.ends), chance.uniform(5, 120)
-                world.at(at, lambda s=service_name, t=at + lasts: world.away_until.update({s: t}))
+                world.at(at, partial(self.go_away, service_name, at + lasts))
         for function in ("sweep-outbox", "sweep-deliveries"):
-            world.at(chance.uniform(0, 60), lambda f=function: world.tick(f, until=self.is_settled))
+            every = 60.0 if self.minutes < LONG else 600.0
+            world.at(
+                chance.uniform(0, 60),
+                partial(world.tick, function, every=every, until=self.is_settled),
+            )
         world.weather = self.weather()
         world.at(self.ends, self.clear)
         world.run()
@@ -120,10 +126,14 @@ class Storm:
         return Weather(
             dies=up_to(0.03), fails=up_to(0.02), answer_lost=up_to(0.01), repeated=up_to(0.02),
             refused=up_to(0.05), stalls=up_to(0.005), comes_twice=up_to(0.1), is_late=up_to(0.1),
-            is_lost=up_to(0.05), dies_at_end=up_to(0.05), outlives=0, tick_missed=up_to(0.3),
+            is_lost=up_to(0.05), dies_at_end=up_to(0.05), tick_missed=up_to(0.3),
+            outlives=chance.choice((0, 0, 0, 0.05)),
         )  # fmt: skip
 
     # What happens
+
+    def go_away(self, service_name: str, until: float) -> None:
+        self.world.away_until[service_name] = until
 
     def subscribe(self, number: int) -> None:
         chance = self.chance
@@ -137,10 +147,14 @@ class Storm:
         )  # fmt: skip
         transaction.commit()
         hook = Hook(school, item.sk, f"h{number}", secret, events)
-        at = 0.0
-        while at < self.ends:
-            at += chance.expovariate(1 / 400)
-            hook.moods.append((at, chance.choices(list(_MOODS), [mood.weight for mood in _MOODS.values()])[0]))
+        at, lasts = 0.0, max(400.0, self.ends / 20)
+        while at < self.ends and (number or self.minutes < LONG):
+            at = min(at + chance.expovariate(1 / lasts), self.ends)
+            hook.moods.append(
+                (at, chance.choices(list(_MOODS), [mood.weight for mood in _MOODS.values()])[0])
+            )
+        if not hook.moods:
+            hook.moods.append((self.ends, "dead"))
         self.hooks[hook.name] = hook
 
     def happen(self, school: str) -> None:
@@ -159,7 +173,15 @@ class Storm:
 
     def meddle(self, hook: Hook) -> None:
         """Something that an owner does."""
-        kinds = [self._disable, self._enable, self._resend, self._recover, self._ping, self._move, self._slow_down]
+        kinds = [
+            self._disable,
+            self._enable,
+            self._resend,
+            self._recover,
+            self._ping,
+            self._move,
+            self._slow_down,
+        ]
         if hook.name == "h1":
             kinds.append(self._delete)
         self.request(self.chance.choice(kinds), hook)
@@ -203,7 +225,9 @@ class Storm:
         )  # fmt: skip
 
     def _resend(self, transaction: Transaction, hook: Hook) -> None:
-        final = [one for one in self.ledger.deliveries.get(hook.id, {}).values() if one.status in recovery.FINAL]
+        final = [
+            one for one in self.ledger.deliveries.get(hook.id, {}).values() if one.status in recovery.FINAL
+        ]
         if final:
             old = self.chance.choice(final)
             recovery.resend(
@@ -213,7 +237,7 @@ class Storm:
 
     def _recover(self, transaction: Transaction, hook: Hook) -> None:
         recovery.recover(
-            transaction, hook.institution_id, hook.id, since=clock.now() - timedelta(days=1), until=None,
+            transaction, hook.institution_id, hook.id, since=clock.now() - timedelta(days=13), until=None,
             request_id="simulated", now=clock.now(),
         )  # fmt: skip
 
@@ -229,9 +253,9 @@ class Storm:
         world.away_until.clear()
         world.note("calm")
         for hook in self.hooks.values():
-            world.at(world.seconds + 600, lambda hook=hook: self.request(self._enable, hook))
+            world.at(world.seconds + 600, partial(self.request, self._enable, hook))
         for name in world.queues:
-            world.at(world.seconds + 900, lambda name=name: self._redrive(name))
+            world.at(world.seconds + 900, partial(self._redrive, name))
         world.at(world.seconds + SETTLES_WITHIN, self._give_up)
         world.at(world.seconds + 1200, self._look)
 
@@ -246,7 +270,9 @@ class Storm:
         if self.settled_at is not None:
             return
         if not world.alive and self.ledger.is_quiet():
-            left = [hook for hook in self.hooks.values() if not hook.recovered and self.ledger.exists(hook.id)]
+            left = [
+                hook for hook in self.hooks.values() if not hook.recovered and self.ledger.exists(hook.id)
+            ]
             if not left:
                 self.settled_at = world.seconds
                 return
@@ -357,10 +383,12 @@ def _data(chance: Random) -> EventData:
             return StreakExtended(learner_id=learner, streak_days=3, local_date="2026-11-25")
 
 
-def run(seed: int, events: int = 30, *, trace: Callable[[str], None] | None = None) -> Report:
+def run(
+    seed: int, events: int, minutes: float | None = None, *, trace: Callable[[str], None] | None = None
+) -> Report:
     """One seed, from its first event to the judgement."""
     world = World(seed, trace=trace)
     with inhabited(world, seed):
-        storm = Storm(world, seed, events)
+        storm = Storm(world, seed, events, minutes)
         storm.run()
     return Report(seed, world.counts, world.faults, world.digest)

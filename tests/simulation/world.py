@@ -1,8 +1,9 @@
 """A world in one thread: AWS, processes, receivers and the clock, in which the product's own code runs.
 
-Every process is a greenlet that stops at each AWS call and each request, until the clock has reached the moment
-at which it goes on; between two moments nothing happens. So processes get between each other's calls as they
-do on AWS, days take seconds, and one seed decides everything: the same seed is the same run, to the last call.
+Every process is a greenlet that stops at each AWS call and each request, until the clock has reached the
+moment at which it goes on; between two moments nothing happens. So processes get between each other's calls
+as they do on AWS, days take seconds, and one seed decides everything: the same seed is the same run, to the
+last call.
 
 Real are the functions that Lambda runs, their settings (`.chalice/config.json`, `infra/resources.yaml`, the
 declarations of the workers), and all code below them down to the AWS clients. In memory are DynamoDB, SQS and
@@ -22,8 +23,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 from unittest.mock import patch
@@ -58,7 +60,8 @@ class Failed(ClientError):
     """AWS answered with an error, after the client's own retries."""
 
     def __init__(self, operation: str, code: str, **members: Any) -> None:
-        super().__init__({"Error": {"Code": code, "Message": "simulated"}, **members}, operation)
+        answer: Any = {"Error": {"Code": code, "Message": "simulated"}, **members}
+        super().__init__(answer, operation)
 
 
 class Away(EndpointConnectionError):
@@ -86,14 +89,14 @@ class Weather:
     """Only messages of `LOSABLE`."""
     dies_at_end: float = 0
     outlives: float = 0
-    """A run that is not ended when its time is over."""
+    """A run that is not ended when its time is over, and whose requests outlast their leases."""
     tick_missed: float = 0
     away: float = 0
 
 
 CALM = Weather()
 LOSABLE = ("webhook-deliveries", "webhook-recoveries")
-"""Their messages are wake-ups, which the sweeper makes good; SQS loses none, but a redrive may be forgotten."""
+"""Their messages are wake-ups, which the sweeper makes good where one is lost."""
 
 
 @dataclass(eq=False)
@@ -140,7 +143,7 @@ class World:
         self.chance = random.Random(seed)  # noqa: S311 (a seed replays its run)
         self.seconds = 0.0
         self.weather = CALM
-        self.store = Store()
+        self.store = Store(self._a_moment_later)
         self.queues: dict[str, Queue] = queue.made()
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
@@ -178,6 +181,9 @@ class World:
             self.seconds, _, action = heapq.heappop(self._heap)
             self.counts["steps"] += 1
             action()
+
+    def _a_moment_later(self, step: Callable[[], None]) -> None:
+        self.at(self.seconds + self.chance.expovariate(2), step)
 
     def note(self, *what: object) -> None:
         line = f"{self.seconds:.6f} {' '.join(map(str, what))}"
@@ -286,7 +292,7 @@ class World:
             results[index] = work(items[index])
 
         for index in range(len(items)):
-            self._begin(parent.process, lambda index=index: one(index), ended)
+            self._begin(parent.process, partial(one, index), ended)
         self._hub.switch()
         self._stay_alive(parent)
         return results
@@ -295,28 +301,30 @@ class World:
 
     def call(self, client: BaseClient, operation: str, request: Mapping[str, Any]) -> Any:
         """An AWS call: what becomes of it is drawn anew each time."""
-        service = client.meta.service_model.service_name
-        task, weather, chance = self.running, self.weather, self.chance
+        service, task = client.meta.service_model.service_name, self.running
         if task is None:
             return self._serve(service, operation, request)
         self._stay_alive(task)
         self.counts["AWS calls"] += 1
-        drawn = chance.random()
-        if drawn < weather.dies:
+        if self.chance.random() < self.weather.dies:
             self._die(task)
-        self.sleep(chance.uniform(1, 15) if chance.random() < weather.stalls else chance.expovariate(200))
+        self.sleep(self._latency())
         self.note(task.process.function, operation)
-        is_count = _is_count(operation, request)
-        if is_count:
-            webhook_id, task.uncounted = task.uncounted or "", None
-        drawn = chance.random()
-        fails = weather.fails
-        if self.away_until.get(service, 0) > self.seconds or drawn < fails:
+        if not _is_count(operation, request):
+            return self._answer(service, operation, request)
+        webhook_id, task.uncounted, served = task.uncounted or "", None, self.counts["served"]
+        try:
+            return self._answer(service, operation, request)
+        finally:
+            self.lost_counts[webhook_id] += 1 - (self.counts["served"] - served)
+
+    def _answer(self, service: str, operation: str, request: Mapping[str, Any]) -> Any:
+        """What AWS does with a call that it got, or did not get."""
+        weather, drawn = self.weather, self.chance.random()
+        if self.away_until.get(service, 0) > self.seconds or drawn < weather.fails:
             self.counts["failed calls"] += 1
-            if is_count:
-                self.lost_counts[webhook_id] += 1
-            raise Failed(operation, "InternalServerError") if chance.random() < 0.5 else Away()
-        if drawn < fails + weather.refused:
+            raise Failed(operation, "InternalServerError") if self.chance.random() < 0.5 else Away()
+        if drawn < weather.fails + weather.refused:
             refused = self._refused(operation, request)
             if refused is not None:
                 return refused
@@ -324,17 +332,23 @@ class World:
         if drawn > 1 - weather.answer_lost:
             self.counts["lost answers"] += 1
             raise Away
-        if drawn > 1 - weather.answer_lost - weather.repeated and operation != "TransactWriteItems":
-            self.counts["repeated calls"] += 1  # a transaction carries a token for this
-            if is_count:
-                self.lost_counts[webhook_id] -= 1
+        is_repeated = drawn > 1 - weather.answer_lost - weather.repeated
+        if is_repeated and operation != "TransactWriteItems":  # that carries a token against it
+            self.counts["repeated calls"] += 1
             return self._serve(service, operation, request)
         return answer
+
+    def _latency(self) -> float:
+        if self.chance.random() < self.weather.stalls:
+            return self.chance.uniform(1, 15)
+        return self.chance.expovariate(200)
 
     def _refused(self, operation: str, request: Mapping[str, Any]) -> Any:
         if operation == "TransactWriteItems":
             self.counts["refused calls"] += 1
-            reasons = [{"Code": "TransactionConflict"}] + [{"Code": "None"}] * (len(request["TransactItems"]) - 1)
+            reasons = [{"Code": "TransactionConflict"}] + [{"Code": "None"}] * (
+                len(request["TransactItems"]) - 1
+            )
             raise Failed(operation, "TransactionCanceledException", CancellationReasons=reasons)
         if operation == "SendMessageBatch":
             self.counts["refused calls"] += 1
@@ -345,6 +359,7 @@ class World:
         return None
 
     def _serve(self, service: str, operation: str, request: Mapping[str, Any]) -> Any:
+        self.counts["served"] += 1
         if service == "dynamodb":
             return self.store.answer(operation, request)
         return {"sqs": self._queue_answer, "kms": _sealed}[service](operation, request)
@@ -423,7 +438,18 @@ class World:
         if self.chance.random() >= self.weather.tick_missed:
             function = self._functions[name]
             event = dict.fromkeys(
-                ("version", "account", "region", "detail", "detail-type", "source", "time", "id", "resources"), ""
+                (
+                    "version",
+                    "account",
+                    "region",
+                    "detail",
+                    "detail-type",
+                    "source",
+                    "time",
+                    "id",
+                    "resources",
+                ),
+                "",
             )
             self.start(function.name, function.seconds, lambda: function.handler(event, None))
         self.at(self.seconds + every, lambda: self.tick(name, every=every, until=until))
@@ -439,6 +465,8 @@ class World:
         if chance.random() < self.weather.dies:
             self._die(task)
         took, outcome = self.answering(url, body, headers)
+        if task.process.outlives:
+            took += chance.uniform(0, 120)
         sent = Sent(
             url.rpartition("/")[2],
             headers["X-Talktiko-Delivery"],
@@ -571,7 +599,7 @@ def inhabited(world: World, seed: int) -> Iterator[None]:
     try:
         with (
             patch.dict("os.environ", VARIABLES),
-            patch.object(BaseClient, "_make_api_call", lambda *given: world.call(*given)),
+            patch.object(BaseClient, "_make_api_call", lambda *given: world.call(*given)),  # noqa: PLW0108 (binds the client)
             patch.object(clock, "now", lambda: world.now),
             patch.object(time, "sleep", world.sleep),
             patch.object(secrets, "token_hex", lambda size: world.chance.randbytes(size).hex()),
@@ -589,11 +617,3 @@ def inhabited(world: World, seed: int) -> Iterator[None]:
         random.setstate(state)
         for forgotten in (settings, aws.queue_url):
             forgotten.cache_clear()
-
-
-def delay_of(retry_after: float) -> int:
-    """Whole seconds, as a header says them."""
-    return math.ceil(retry_after)
-
-
-__all__ = ["BEGAN", "CALM", "Died", "Sent", "Weather", "World", "delay_of", "field", "inhabited"]
