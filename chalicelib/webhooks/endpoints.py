@@ -106,11 +106,11 @@ def look(webhook_id: str, now: datetime) -> None:
 
 
 def _let_go(item: HealthItem, now: datetime) -> bool:
-    """Whether any was parked that may go."""
+    """Whether any was parked that may go. Where somebody else let it go, more may be parked behind it."""
     places = flow.free(item.health, now, item.per_minute)
-    let_go = models.let_go(item.pk, places, now) if places else []
-    service.wake(let_go)
-    return bool(let_go)
+    parked = models.parked(item.pk, places) if places else []
+    service.wake(models.let_go(parked, now))
+    return bool(parked)
 
 
 def _pause(attempt: int) -> None:

@@ -531,13 +531,16 @@ def park(place: Place, now: datetime) -> datetime | None:
     return None
 
 
-def let_go(webhook_id: str, at_most: int, now: datetime) -> list[Place]:
-    """The oldest parked deliveries, which are due now."""
-    oldest = deliveries_of(
-        webhook_id, status="parked", between=("dlv_", "dlv_~"), limit=at_most, backwards=True
-    )
+def parked(webhook_id: str, at_most: int) -> list[DeliveryItem]:
+    """The oldest."""
+    ids = deliveries_of(webhook_id, status="parked", between=("dlv_", "dlv_~"), limit=at_most, backwards=True)
+    return whole(webhook_id, ids)
+
+
+def let_go(deliveries: Sequence[DeliveryItem], now: datetime) -> list[Place]:
+    """Of these, what is still parked: it is due now."""
     gone = []
-    for item in whole(webhook_id, oldest):
+    for item in deliveries:
         status = "retrying" if item.attempts_made else "pending"
         try:
             DeliveryItem(item.pk, item.sk).update(

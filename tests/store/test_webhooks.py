@@ -13,7 +13,7 @@ from chalicelib.core.clock import rfc3339
 from chalicelib.webhooks.signing import body_signature, standard_signature
 from infra.local.cloud import free_port
 from tests.receiver import Receiver
-from tests.store.conftest import Answer, System
+from tests.store.conftest import Answer, System, refused
 
 pytestmark = pytest.mark.usefixtures("empty_queues")
 
@@ -500,6 +500,30 @@ def test_what_is_parked_for_three_days_expires_unsent(system: System, hook: Hook
     assert [(row["status"], row["failure_reason"], row["attempts_made"]) for row in ended] == [
         ("failed", "expired", 0)
     ] * 2
+
+
+def test_what_is_parked_is_not_forgotten_when_two_let_go_at_once(
+    system: System, hook: Hook, receiver: Receiver
+) -> None:
+    receiver.answers = [500] * 5
+    hook.happen(8)
+    hook.deliver()
+    assert Counter(hook.states()) == {"retrying": 5, "parked": 3}
+    system.later(120)
+    faster = iter([True])
+
+    def answer(name: str, parameters: dict[str, Any]) -> Any:
+        lets_go = name == "UpdateItem" and {"S": "parked"} in parameters["ExpressionAttributeValues"].values()
+        return refused("ConditionalCheckFailedException") if lets_go and next(faster, False) else None
+
+    system.calls.answered = answer
+    hook.sweep()
+    assert next(faster, None) is None, "somebody else was faster"
+    for _ in range(4):
+        system.later(61)
+        hook.sweep()
+        hook.deliver()
+    assert "parked" not in hook.states()
 
 
 def test_retry_after_holds_the_whole_endpoint(system: System, hook: Hook, receiver: Receiver) -> None:
