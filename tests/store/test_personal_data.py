@@ -218,7 +218,7 @@ def test_an_erasure_that_dies_before_any_call_is_completed_by_the_next(academy: 
     assert mia.sign_in().status == 401
     system.later(3600)
     system.tick(sweep_data_requests)
-    assert system.messages("data-requests") == []
+    assert asked["id"] not in repr(system.messages("data-requests"))
 
 
 def test_a_request_whose_process_died_is_made_once_and_answered(academy: School, mia: Person) -> None:
