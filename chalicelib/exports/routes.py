@@ -59,10 +59,10 @@ def create_export(call: Call, body: schemas.ExportCreate) -> schemas.Export:
 
 
 @endpoint(api, "GET", "/api/integrations/exports/types", abilities=["exports:read"],
-          returns=schemas.ExportTypes)  # fmt: skip
-def list_export_types(call: Call) -> schemas.ExportTypes:  # noqa: ARG001 (every view takes the call)
+          returns=schemas.ExportTypeList)  # fmt: skip
+def list_export_types(call: Call) -> schemas.ExportTypeList:  # noqa: ARG001 (every view takes the call)
     """What can be exported: the data dictionary of every file."""
-    return schemas.ExportTypes(
+    return schemas.ExportTypeList(
         export_types=[
             schemas.ExportTypeInfo(
                 type=name,

@@ -193,7 +193,7 @@ class ExportTypeInfo(Schema):
     columns: list[Column] = Field(max_length=30)
 
 
-class ExportTypes(Schema):
+class ExportTypeList(Schema):
     """Every type that can be exported."""
 
     export_types: list[ExportTypeInfo] = Field(max_length=20)

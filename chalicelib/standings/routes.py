@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 
 from chalicelib.catalogue import service as catalogue
 from chalicelib.core.clock import rfc3339
-from chalicelib.core.errors import Invalid
+from chalicelib.core.errors import Invalid, NotFound
 from chalicelib.core.http import Call, endpoint
 from chalicelib.learning import service as learning
 from chalicelib.standings import entering, models, schemas
@@ -35,7 +35,7 @@ def platform_stats(call: Call) -> schemas.PlatformStats:
 
 
 @endpoint(api, "GET", "/api/gamification/leaderboard", abilities=["progress:read"],
-          query=schemas.LeaderboardQuery, returns=schemas.Leaderboard)  # fmt: skip
+          query=schemas.LeaderboardQuery, returns=schemas.Leaderboard, refuses=[NotFound])  # fmt: skip
 def leaderboard(call: Call, query: schemas.LeaderboardQuery) -> schemas.Leaderboard:
     """The best of a week, a month or of all time, and your own place among your neighbours."""
     caller = call.caller

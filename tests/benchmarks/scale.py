@@ -102,7 +102,7 @@ def world(days: int = 120) -> Iterator[World]:
 def _member(memory: Memory) -> str:
     memory.add(
         MemberItem(SCHOOL, READER, user_id="usr_01KAXG7Y0000000000000000A1", role="learner", status="active",
-                   time_zone="Europe/Berlin", created_at=1)
+                   time_zone="Europe/Berlin", per_minute=10**9, created_at=1)
     )  # fmt: skip
     token, secret_hash = mint(_TOKEN_ID)
     memory.add(

@@ -34,13 +34,13 @@ USAGE = """
 from talktiko_client import AuthenticatedClient
 from talktiko_client.api.courses_and_content import list_courses
 from talktiko_client.api.learning_progress import record_attempt
-from talktiko_client.models import AttemptCreate, CoursePage, Problem, ValidationProblem
+from talktiko_client.models import AttemptCreate, CoursePage, Problem, Tombstone, ValidationProblem
 
 client = AuthenticatedClient("https://api.talktiko.com", "tlk_...")
 courses = list_courses.sync(client=client, language="de", level="A1")
 if isinstance(courses, CoursePage):
     total: int | None = courses.meta.total
-    titles: list[str] = [course.title for course in courses.data]
+    titles: list[str] = [one.title for one in courses.data if not isinstance(one, Tombstone)]
 
 answered = record_attempt.sync("itm_01M895G01K9KEFCACRY5T3662G", client=client,
                                body=AttemptCreate(answer=["um", "mit"], duration_ms=4200))

@@ -263,6 +263,19 @@ def _calls(_cloud: Cloud) -> Calls:
     return calls
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """Hashes that cost no time: a tenth of a second for each sign-in would be a third of these tests."""
+    from argon2 import PasswordHasher
+    from argon2.profiles import CHEAPEST
+
+    from chalicelib.auth import passwords
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: PasswordHasher.from_parameters(CHEAPEST))
+        yield
+
+
 @pytest.fixture(scope="session")
 def _ledger(_cloud: Cloud, _calls: Calls) -> Ledger:
     """Sees every item that a call reads or writes, while it watches."""

@@ -37,7 +37,7 @@ def test_a_job_whose_message_was_lost_is_woken_and_made(school: School) -> None:
     system, export_id = school.system, school.ask(type="activity")
     assert system.messages("exports"), "which nobody gets"
     system.tick(sweep_exports)
-    assert system.messages("exports") == [], "it is not overdue yet"
+    assert export_id not in repr(system.messages("exports")), "it is not overdue yet"
     system.later(3600)
     system.tick(sweep_exports)
     school.work()
@@ -46,7 +46,11 @@ def test_a_job_whose_message_was_lost_is_woken_and_made(school: School) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "compressed", "count"),
-    [("activity", False, 320), ("activity", True, 800), ("completions", False, 320)],
+    [
+        pytest.param("activity", False, 320, marks=pytest.mark.proof),
+        pytest.param("activity", True, 800, marks=pytest.mark.proof),
+        ("completions", False, 320),
+    ],
 )
 def test_a_worker_that_dies_before_any_call_leaves_the_same_file_byte_for_byte(
     school: School, monkeypatch: pytest.MonkeyPatch, kind: str, compressed: bool, count: int

@@ -9,7 +9,7 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from tests.conftest import LocalCloud
 from tests.system.client import Answer, Client
 
 EXPORTS = "/api/integrations/exports"
+LEARNER = "mem_01KAXG7Y0000000000000000A1"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 UNFINISHED = ("queued", "running")
 
@@ -194,11 +195,24 @@ class Stored:
                 RequestItems={"talktiko-local-learning": [{"PutRequest": {"Item": one}} for one in items]}
             )
 
+    def forget_attempts(self) -> None:
+        """Of a learner who has nothing else: no numbers follow from them."""
+        pages = self.dynamodb.get_paginator("query").paginate(
+            TableName="talktiko-local-learning",
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": LEARNER}},
+            ProjectionExpression="pk, sk",
+        )
+        keys = [item for page in pages for item in page["Items"]]
+        for start in range(0, len(keys), 25):
+            gone = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]]
+            self.dynamodb.batch_write_item(RequestItems={"talktiko-local-learning": gone})
+
     def _attempt(self, number: int, recorded_at: datetime) -> dict[str, Any]:
         at = recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         attempt_id = f"att_{number:026}"
         texts = {
-            "pk": "mem_01KAXG7Y0000000000000000A1",
+            "pk": LEARNER,
             "sk": f"ATTEMPT#{attempt_id}",
             "institution_key": f"{self.institution_id}#ATTEMPTS#{recorded_at.date()}#{number % 8}",
             "institution_sort": f"{at}#{attempt_id}",
@@ -221,8 +235,10 @@ class Stored:
 
 
 @pytest.fixture(scope="module")
-def stored(local_cloud: LocalCloud, owner: Client) -> Stored:
-    return Stored(local_cloud, owner.get("/api/auth/me").body["data"]["institution_id"])
+def stored(local_cloud: LocalCloud, owner: Client) -> Iterator[Stored]:
+    made = Stored(local_cloud, owner.get("/api/auth/me").body["data"]["institution_id"])
+    yield made
+    made.forget_attempts()
 
 
 def test_an_owner_downloads_what_learners_have_done(owner: Client, recorded: Recorded) -> None:
