@@ -39,7 +39,8 @@ class Calls:
     dies_before: Callable[[str, dict[str, Any]], bool] | None = None
     answered: Callable[[str, dict[str, Any]], Any] | None = None
     forbidden: list[str] = field(default_factory=list)
-    function: str | None = None
+    acting: list[str | None] = field(default_factory=list)
+    """The Lambda functions at work, the innermost last; several of one where threads call the API."""
     needed: set[tuple[str, str, str]] = field(default_factory=set)
     """Function, IAM action and resource of every call that a function made, for the test of the policies."""
 
@@ -49,13 +50,13 @@ class Calls:
         self.answered = None
 
     @contextmanager
-    def by(self, function: str) -> Iterator[None]:
-        """What is called meanwhile, this Lambda function calls."""
-        before, self.function = self.function, function
+    def by(self, function: str | None) -> Iterator[None]:
+        """What is called meanwhile, this Lambda function calls; None: none of them."""
+        self.acting.append(function)
         try:
             yield
         finally:
-            self.function = before
+            self.acting.remove(function)
 
     def names(self) -> list[str]:
         return [name for name, _ in self.made]
@@ -71,9 +72,10 @@ class Calls:
             self.forbidden.append(f"{model.name} {parameters}")
         if self.dies_before and self.dies_before(model.name, parameters):
             raise Died(model.name)
-        if self.function is not None:
+        function = self.acting[-1] if self.acting else None
+        if function is not None:
             for action, resource in permissions.needed(model, params, parameters):
-                self.needed.add((self.function, action, resource))
+                self.needed.add((function, action, resource))
         self.made.append((model.name, parameters))
         return self.answered(model.name, parameters) if self.answered else None
 

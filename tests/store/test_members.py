@@ -186,9 +186,9 @@ def test_a_plan_that_changes_under_the_worker_is_read_again(
     def interfere(name: str, _: Any) -> None:
         nonlocal interfered
         if name == "TransactWriteItems" and not interfered:
-            interfered, system.calls.function = True, None
-            change(lambda t: service.change_plan(t, there.institution_id, "enterprise", system.now, 7))
-            system.calls.function = "fan-out"
+            interfered = True
+            with system.calls.by(None):
+                change(lambda t: service.change_plan(t, there.institution_id, "enterprise", system.now, 7))
 
     system.calls.answered = interfere
     system.work(fan_out, messages)
