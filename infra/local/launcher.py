@@ -6,17 +6,22 @@ It reaches into private names of one pinned version; tests/system/local_cloud ho
 
 import asyncio
 import fcntl
+import hashlib
+import io
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
+import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
 # Only MiniStack's environment has it, not the one in which types are checked.
 from ministack import app  # type: ignore[import-not-found]
-from ministack.core import iam_actions, persistence  # type: ignore[import-not-found]
+from ministack.core import iam_actions, lambda_runtime, persistence  # type: ignore[import-not-found]
 from ministack.services import apigateway_v1, eventbridge, kms, lambda_svc  # type: ignore[import-not-found]
 from ministack.services.cloudformation import provisioners  # type: ignore[import-not-found]
 
@@ -112,6 +117,46 @@ def hash_code_once() -> None:
         return sha
 
     lambda_svc._write_code_blob = write_once
+
+
+def unpack_once() -> None:
+    """Let all processes of a function read one unpacked package; each would write 1,000 files, 60 MB.
+
+    MiniStack unpacks what it takes for the package: an empty archive, whose comment names the folder.
+    """
+    folders: dict[str, Path] = {}
+    lock = threading.Lock()
+    spawn = lambda_runtime.Worker._spawn
+
+    def unpacked(code: bytes) -> Path:
+        name = hashlib.sha256(code).hexdigest()
+        with lock:
+            if name not in folders:
+                folder = Path(tempfile.mkdtemp(prefix=f"package-{name[:12]}-"))
+                with zipfile.ZipFile(io.BytesIO(code)) as archive:
+                    archive.extractall(folder)
+                folders[name] = folder
+            return folders[name]
+
+    class Linked(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+            super().extractall(path, members, pwd)
+            if self.comment:
+                for entry in Path(self.comment.decode()).iterdir():
+                    Path(path, entry.name).symlink_to(entry)
+
+    def spawn_linked(worker: Any) -> None:
+        code, pointer = worker.code_zip, io.BytesIO()
+        with zipfile.ZipFile(pointer, "w") as archive:
+            archive.comment = str(unpacked(code)).encode()
+        worker.code_zip = pointer.getvalue()
+        try:
+            spawn(worker)
+        finally:
+            worker.code_zip = code
+
+    lambda_runtime.zipfile = types.SimpleNamespace(**vars(zipfile) | {"ZipFile": Linked})
+    lambda_runtime.Worker._spawn = spawn_linked
 
 
 def isolate_functions(python: str) -> None:
@@ -267,6 +312,7 @@ def main() -> None:
     isolate_functions(os.environ.pop("FUNCTION_PYTHON"))
     Snapshots(float(os.environ.pop("SNAPSHOT_SECONDS"))).install()
     hash_code_once()
+    unpack_once()
     replay_streams()
     import_rest_apis()
     compress_nothing_when_told_so()

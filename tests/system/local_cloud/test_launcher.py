@@ -4,6 +4,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,23 @@ def seen(bare_cloud: Cloud) -> dict[str, Any]:
 
 def test_a_function_sees_its_package_and_nothing_else(seen: dict[str, Any]) -> None:
     assert seen["found"] == ["json"]
+
+
+TELLS_ITS_FILE = """
+import os, time
+
+def handler(event, context):
+    time.sleep(1)
+    return os.getpid(), os.path.realpath(__file__)
+"""
+
+
+def test_the_processes_of_a_function_read_one_unpacked_package(bare_cloud: Cloud) -> None:
+    function(bare_cloud, "tells", TELLS_ITS_FILE, role(bare_cloud, "teller", allow("logs:*", "*")))
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda _: invoke(bare_cloud, "tells"), range(2)))
+    assert len({pid for pid, _ in told}) == 2
+    assert len({file for _, file in told}) == 1
 
 
 def test_a_function_inherits_nothing_of_the_shell(seen: dict[str, Any]) -> None:
