@@ -128,6 +128,7 @@ def _course(owner: Client) -> dict[str, str]:
     course = {
         "slug": "small-talk",
         "title": "Small talk",
+        "description": "Say hello in German.",
         "language": "de",
         "taught_in": "en",
         "cefr_level": "A1",
