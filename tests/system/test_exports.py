@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ import pytest
 
 from tests.conftest import LocalCloud
 from tests.system.client import Answer, Client
+from tests.system.processes import workers
 
 EXPORTS = "/api/integrations/exports"
 LEARNER = "mem_01KAXG7Y0000000000000000A1"
@@ -444,23 +444,6 @@ def test_a_job_whose_worker_died_is_made_by_another(owner: Client, stored: Store
     assert stored.job(job["id"])["tries"] == {"N": "2"}
 
 
-def kill_worker(cloud: LocalCloud, function: str) -> bool:
-    """Kill the process that runs this function in our cloud, as when its machine is lost."""
-    ours, killed = str(cloud.cloud.state).encode(), False
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes()
-        except OSError:  # it has ended, or is somebody else's
-            continue
-        if (
-            f"AWS_LAMBDA_FUNCTION_NAME={function}".encode() in environment.split(b"\0")
-            and ours in environment
-        ):
-            os.kill(int(process.name), signal.SIGKILL)
-            killed = True
-    return killed
-
-
 @pytest.mark.proof
 def test_a_deployed_worker_that_is_killed_at_part_boundaries_leaves_the_same_file(
     owner: Client, stored: Stored, local_cloud: LocalCloud
@@ -485,7 +468,10 @@ def test_a_deployed_worker_that_is_killed_at_part_boundaries_leaves_the_same_fil
         while int(stored.job(export_id)["parts"]["N"]) < parts:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert kill_worker(local_cloud, "talktiko-local-make-export")
+        processes = workers(local_cloud.cloud, "talktiko-local-make-export")
+        assert processes
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
         assert stored.job(export_id)["status"] == {"S": "running"}, "it was killed in time"
         stored.set(export_id, claimed_until="2026-01-01T00:00:00.000Z")
         stored.make_overdue(export_id)
