@@ -51,7 +51,7 @@ system: $(READY) ## The deployed system over HTTP, its pages in Chromium, the co
 proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README
 	$(BIN)/pytest tests -m proof
 
-bench: $(READY) ## Measure cold starts, warm requests and the export path beside other frameworks
+bench: $(READY) ## Measure cold starts, warm requests, exports and sending webhooks beside other ways
 	@$(BIN)/python -m tests.benchmarks
 
 deploy: $(READY) ## Bring a stage on AWS to the state of this project: make deploy STAGE=dev
