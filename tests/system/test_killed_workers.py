@@ -24,7 +24,7 @@ from tests.system.processes import workers
 WEBHOOKS = "/api/integrations/webhooks"
 HOOKS, EVENTS = 20, 50
 KILLS = 25
-SETTLES_WITHIN = 240
+SETTLES_WITHIN = 300
 REDELIVERED_AFTER = {"events": "31", "webhook-deliveries": "60"}
 """Seconds, 180 otherwise: after which SQS hands out again what a killed process had. Longer than a function
 may run, and than the lease of 45 s for deliveries, so that their message finds the attempt free.
