@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import threading
@@ -126,7 +127,7 @@ def _ids(document: dict[str, Any], owner: Client) -> dict[str, str]:
 def _course(owner: Client) -> dict[str, str]:
     """Ids of a published course of the owner's own: nobody else may change the platform's."""
     course = {
-        "slug": "small-talk",
+        "slug": f"small-talk-{secrets.token_hex(4)}",
         "title": "Small talk",
         "description": "Say hello in German.",
         "language": "de",
