@@ -6,8 +6,6 @@ It reaches into private names of one pinned version; tests/system/local_cloud ho
 
 import asyncio
 import fcntl
-import hashlib
-import io
 import json
 import os
 import sys
@@ -120,43 +118,27 @@ def hash_code_once() -> None:
 
 
 def unpack_once() -> None:
-    """Let all processes of a function read one unpacked package; each would write 1,000 files, 60 MB.
-
-    MiniStack unpacks what it takes for the package: an empty archive, whose comment names the folder.
-    """
-    folders: dict[str, Path] = {}
+    """Let all processes of a function read one unpacked package; each would write 1,000 files, 60 MB."""
+    folders: dict[tuple[tuple[str, int], ...], str] = {}
     lock = threading.Lock()
-    spawn = lambda_runtime.Worker._spawn
 
-    def unpacked(code: bytes) -> Path:
-        name = hashlib.sha256(code).hexdigest()
-        with lock:
-            if name not in folders:
-                folder = Path(tempfile.mkdtemp(prefix=f"package-{name[:12]}-"))
-                with zipfile.ZipFile(io.BytesIO(code)) as archive:
-                    archive.extractall(folder)
-                folders[name] = folder
-            return folders[name]
+    class Shared(zipfile.ZipFile):
+        def namelist(self) -> list[str]:
+            """Nothing to check: `extractall` leaves its folder for no name."""
+            return []
 
-    class Linked(zipfile.ZipFile):
         def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
-            super().extractall(path, members, pwd)
-            if self.comment:
-                for entry in Path(self.comment.decode()).iterdir():
-                    Path(path, entry.name).symlink_to(entry)
+            content = tuple((entry.filename, entry.CRC) for entry in self.infolist())
+            with lock:
+                if content not in folders:
+                    folder = tempfile.mkdtemp(prefix="unpacked-")
+                    names = super().namelist() if members is None else members
+                    super().extractall(folder, names, pwd)
+                    folders[content] = folder
+            for entry in Path(folders[content]).iterdir():
+                Path(path, entry.name).symlink_to(entry)
 
-    def spawn_linked(worker: Any) -> None:
-        code, pointer = worker.code_zip, io.BytesIO()
-        with zipfile.ZipFile(pointer, "w") as archive:
-            archive.comment = str(unpacked(code)).encode()
-        worker.code_zip = pointer.getvalue()
-        try:
-            spawn(worker)
-        finally:
-            worker.code_zip = code
-
-    lambda_runtime.zipfile = types.SimpleNamespace(**vars(zipfile) | {"ZipFile": Linked})
-    lambda_runtime.Worker._spawn = spawn_linked
+    lambda_runtime.zipfile = types.SimpleNamespace(**vars(zipfile) | {"ZipFile": Shared})
 
 
 def isolate_functions(python: str) -> None:
