@@ -10,7 +10,7 @@ READY := .venv/ready
 STARTED := $(BIN)/python -m infra.local.cloud
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset logs tour test check store system proof bench costs deploy package rebuild verify openapi audio redrive audit format
+.PHONY: help run stop reset logs tour test check contract store system proof bench costs deploy package rebuild verify openapi audio redrive audit format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,15 +38,18 @@ check: $(READY) ## Lint, types, architecture, unit tests: the inner loop
 	@if ls infra/*.yaml >/dev/null 2>&1; then echo $(BIN)/cfn-lint infra/*.yaml; $(BIN)/cfn-lint infra/*.yaml; fi
 	$(BIN)/pytest tests/unit
 
-test: check ## Everything: the checks, then store and system tests side by side on local clouds of their own
-	@echo "store and system tests, side by side: each prints what it found at its end, after some minutes"
-	@$(MAKE) --no-print-directory --output-sync=target --jobs=2 store system
+test: check ## Everything: the checks, then these three side by side
+	@echo "contract, store and system tests, side by side: each prints what it found at its end, after some minutes"
+	@$(MAKE) --no-print-directory --output-sync=target --jobs=3 contract store system
+
+contract: $(READY) ## The contract, the simulation, small benchmarks: what needs no cloud
+	$(BIN)/pytest tests/contract tests/simulation tests/benchmarks -m "not proof"
 
 store: $(READY) ## The app in process on a local store, dying where it is told to
 	$(BIN)/pytest tests/store -m "not proof"
 
-system: $(READY) ## The deployed system over HTTP, its pages in Chromium, the contract, the simulation
-	$(BIN)/pytest tests --ignore=tests/unit --ignore=tests/store -m "not proof"
+system: $(READY) ## The deployed system over HTTP, its pages in Chromium
+	$(BIN)/pytest tests/system tests/browser -m "not proof"
 
 proof: $(READY) ## The long proofs: soaks, kill tests, large data, the numbers of the README
 	$(BIN)/pytest tests -m proof
