@@ -112,6 +112,8 @@ CHECKLIST: dict[str, tuple[str, ...]] = {
         f"{_MEMBERS}::test_a_plan_event_may_come_twice_late_and_out_of_order",
         f"{_MAIN_JOB}::test_an_event_of_a_process_that_died_before_publication_arrives_once_in_effect",
         "tests/unit/core/test_workers.py::test_poison_keeps_nothing_else_back",
+        "tests/system/test_webhooks.py::test_poison_drags_no_neighbour_to_the_dead_letters",
+        "tests/system/test_chalice_deploy.py::test_poison_drags_no_neighbour_to_the_dead_letters",
     ),
     "23. Throttling, conflict, partial batch failure: retried within the deadline": (
         f"{_LIMITS}::test_a_token_that_is_being_rewritten_is_asked_again",

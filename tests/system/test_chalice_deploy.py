@@ -19,6 +19,7 @@ import pytest
 from infra.demo.load import load
 from infra.local.cloud import REGION, REPOSITORY, Cloud, free_port, reset, start
 from tests.receiver import Receiver, receiving
+from tests.system import poison
 from tests.system.client import Client
 from tests.system.local_cloud.toys import eventually, log_text
 
@@ -200,6 +201,13 @@ def test_a_first_deploy_that_died_midway_is_repeated(
 def assert_in_order(text: str, *parts: str) -> None:
     places = [text.index(part) for part in parts]
     assert places == sorted(places), text
+
+
+def test_poison_drags_no_neighbour_to_the_dead_letters(ops: Ops) -> None:
+    """Chalice asks Lambda for no partial responses, unlike the packaged template."""
+    found, together = poison.dead_letters(ops.cloud)
+    assert found == ["poison"]
+    assert together > 1
 
 
 def test_an_update_brings_a_new_route_from_a_machine_without_a_record(

@@ -14,6 +14,7 @@ from infra import audit, insights
 from infra.grouping import Row
 from tests.conftest import LocalCloud
 from tests.receiver import Receiver, receiving
+from tests.system import poison
 from tests.system.client import Client
 
 WEBHOOKS = "/api/integrations/webhooks"
@@ -243,3 +244,9 @@ def test_an_auditor_is_told_the_life_of_a_delivery(
     assert (resent["action"], resent["delivery_id"]) == ("webhook.delivery_resent", again)
     assert resent["member_id"] == owner.get("/api/auth/me").body["data"]["member_id"]
     assert (last["delivery_id"], last["resend_of"]) == (again, row["id"])
+
+
+def test_poison_drags_no_neighbour_to_the_dead_letters(local_cloud: LocalCloud) -> None:
+    found, together = poison.dead_letters(local_cloud.cloud)
+    assert found == ["poison"]
+    assert together > 1
