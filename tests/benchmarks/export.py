@@ -9,16 +9,14 @@ and for two that hold all rows in memory.
 import csv
 import io
 import json
-import os
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.benchmarks import canned
+from tests.benchmarks import process
 from tests.benchmarks.start import Body
 from tests.benchmarks.table import table
 
@@ -277,18 +275,9 @@ def run(sizes: Sequence[int] = SIZES) -> str:
 
 def measured(rows: int, way: str) -> list[str]:
     """The figures as a table shows them."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.export", str(rows), way],
-        env=os.environ | canned.ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    seconds, peak = json.loads(done.stdout)
+    seconds, peak = process.result("tests.benchmarks.export", str(rows), way)
     return [f"{seconds:,.1f}", f"{rows / seconds:,.0f}", f"{peak:,.0f}"]
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(int(sys.argv[1]), sys.argv[2])))  # noqa: T201
+    print(json.dumps(measure(int(sys.argv[1]), sys.argv[2])), file=sys.stderr)  # noqa: T201

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from tests.benchmarks import canned
+from tests.benchmarks import process
 from tests.benchmarks.start import Body
 from tests.benchmarks.table import table
 
@@ -284,19 +284,9 @@ WAYS: Mapping[str, Callable[[str, int, int, int], Found]] = {"ours": ours, "Cele
 
 
 def measured(way: str, url: str, endpoints: int, dead: int, deliveries: int) -> Found:
-    """In a process of its own, whose logs go nowhere."""
+    """In a process of its own."""
     numbers = (str(one) for one in (endpoints, dead, deliveries))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.sending", way, url, *numbers],
-        env=os.environ | canned.ENVIRONMENT | {"STAGE": "local"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    found: Found = json.loads(done.stderr.splitlines()[-1])
+    found: Found = process.result("tests.benchmarks.sending", way, url, *numbers, STAGE="local")
     return found
 
 

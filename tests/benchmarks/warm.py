@@ -4,15 +4,13 @@ answers are put in the place of its calls.
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.benchmarks import canned
+from tests.benchmarks import canned, process
 from tests.benchmarks.start import Context
 from tests.benchmarks.table import table
 
@@ -74,18 +72,8 @@ def measure(rounds: int, times: int) -> dict[str, float]:
 
 
 def run(rounds: int = ROUNDS, times: int = REQUESTS) -> str:
-    """A table; measured in a process of its own, whose logs go nowhere."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.warm", str(rounds), str(times)],
-        env=os.environ | canned.ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    found: dict[str, float] = json.loads(done.stderr.splitlines()[-1])
+    """A table."""
+    found: dict[str, float] = process.result("tests.benchmarks.warm", str(rounds), str(times))
     rows = [[name, f"{cpu:.0f}", ""] for name, cpu in found.items()]
     for row in rows[1:3]:
         row[2] = f"{found[row[0]] - found[READING]:.0f}"
