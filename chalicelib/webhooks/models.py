@@ -737,7 +737,7 @@ def export_page(
     webhook_id: str, attributes: Sequence[str], *, low: str, high: str, after: RawItem | None = None
 ) -> tuple[list[RawItem], RawItem | None]:
     """A page of a webhook's deliveries in the order of their ids, and the key to go on from."""
-    low, high = max(low, "dlv_"), min(high, "dlv_~")
+    low, high = max(low, "dlv_"), min(high, "dlv_~")  # its health and recoveries stand beside them
     names = {f"#{number}": name for number, name in enumerate(attributes)}
     request: dict[str, Any] = {
         "TableName": DeliveryItem.Meta.table_name,
